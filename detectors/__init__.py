@@ -1,0 +1,1 @@
+"""Watches numbers for drift and turns what it finds, with the evidence, into alerts."""

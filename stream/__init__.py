@@ -1,0 +1,1 @@
+"""Composes consumers, learners and detectors into the service and the command line."""

@@ -1,0 +1,1 @@
+"""Proof of what driftline promises; the folders mirror the packages."""
