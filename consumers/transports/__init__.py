@@ -1,0 +1,1 @@
+"""The three logs behind the one protocol: memory, SQLite, Kafka."""
