@@ -91,7 +91,7 @@ class LogFullError(LogError):
 
 
 class RecordRefusedError(LogError):
-    """The log does not take such a record (stamped too far ahead, too large); nothing was written."""
+    """A record stamped too far ahead, or too large for the log; nothing was written."""
 
 
 class CommitFailedError(LogError):
