@@ -1,0 +1,93 @@
+"""Fetches into .cache what the tests use beside Python: Kafka's jars and an S3-compatible server.
+
+Run by `make test-tools`. What this machine cannot have is said loudly and its tests are skipped; with CI=true that
+is an error instead. A second run does nothing until the pinned versions change.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache"
+KAFKA_POM = ROOT / "tests" / "integration" / "kafka" / "pom.xml"
+VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+
+
+class Tool(NamedTuple):
+    """Something to fetch: what for, the programs that fetching and running it need, and how."""
+
+    name: str
+    needs: tuple[str, ...]
+    version: str
+    place: Path
+    fetch: Callable[[Path], None]
+
+
+def main() -> int:
+    """Fetch every tool that is not there yet; the exit code is 1 if one is missing under CI=true."""
+    tools = (
+        Tool("Kafka", ("java", "mvn"), _digest(KAFKA_POM), CACHE / "kafka" / "libs", _fetch_kafka),
+        Tool("S3", ("go",), VERSITYGW, CACHE / "bin" / "versitygw", _fetch_versitygw),
+    )
+    missing = {tool.name: reason for tool in tools if (reason := _provide(tool))}
+    for name, reason in missing.items():
+        print(f"\n{'*' * 78}\n*** {name} TESTS WILL BE SKIPPED: {reason}\n{'*' * 78}\n", file=sys.stderr)
+    if missing and os.environ.get("CI") == "true":
+        print("error: CI=true allows no skipped tests", file=sys.stderr)
+        print("hint: give this machine java, mvn and go, and a way to their downloads", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _provide(tool: Tool) -> str | None:
+    """Why the tool is not there, or None if it is."""
+    stamp = tool.place.parent / f"{tool.place.name}.version"
+    if tool.place.exists() and stamp.is_file() and stamp.read_text() == tool.version:
+        return None
+    absent = [program for program in tool.needs if shutil.which(program) is None]
+    if absent:
+        return f"this machine has no {' and no '.join(absent)}"
+    print(f"fetching {tool.name} into {tool.place.relative_to(ROOT)}", file=sys.stderr)
+    stamp.unlink(missing_ok=True)
+    tool.place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        tool.fetch(tool.place)
+    except subprocess.CalledProcessError as error:
+        return f"fetching it failed: `{' '.join(error.cmd)}` ended with {error.returncode}"
+    stamp.write_text(tool.version)
+    return None
+
+
+def _fetch_kafka(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)  # jars of another version would stay on the class path
+    goal = ("dependency:copy-dependencies", f"-DoutputDirectory={place}")
+    # Without --strict-checksums Maven keeps a damaged jar and only warns.
+    subprocess.run(
+        ("mvn", "--quiet", "--batch-mode", "--strict-checksums", "--file", str(KAFKA_POM), *goal),
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def _fetch_versitygw(place: Path) -> None:
+    subprocess.run(
+        ("go", "install", VERSITYGW),
+        check=True,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"GOBIN": str(place.parent)},
+        cwd=place.parent,  # outside any Go module
+    )
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
