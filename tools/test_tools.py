@@ -1,7 +1,7 @@
 """Fetches into .cache what the tests use beside Python: Kafka's jars and an S3-compatible server.
 
-Run by `make test-tools`. What this machine cannot have is said loudly and its tests are skipped; with CI=true that
-is an error instead. A second run does nothing until the pinned versions change.
+Run by `make test-tools`. What this machine cannot have is said loudly and its tests are skipped;
+with CI=true that is an error instead. A second run does nothing until the pinned versions change.
 """
 
 import os
@@ -30,17 +30,23 @@ class Tool(NamedTuple):
 
 
 def main() -> int:
-    """Fetch every tool that is not there yet; the exit code is 1 if one is missing under CI=true."""
+    """Fetch every tool that is not there yet; the exit code is 1 if CI=true and one is missing."""
     tools = (
         Tool("Kafka", ("java", "mvn"), _digest(KAFKA_POM), CACHE / "kafka" / "libs", _fetch_kafka),
         Tool("S3", ("go",), VERSITYGW, CACHE / "bin" / "versitygw", _fetch_versitygw),
     )
     missing = {tool.name: reason for tool in tools if (reason := _provide(tool))}
     for name, reason in missing.items():
-        print(f"\n{'*' * 78}\n*** {name} TESTS WILL BE SKIPPED: {reason}\n{'*' * 78}\n", file=sys.stderr)
+        print(
+            f"\n{'*' * 78}\n*** {name} TESTS WILL BE SKIPPED: {reason}\n{'*' * 78}\n",
+            file=sys.stderr,
+        )
     if missing and os.environ.get("CI") == "true":
         print("error: CI=true allows no skipped tests", file=sys.stderr)
-        print("hint: give this machine java, mvn and go, and a way to their downloads", file=sys.stderr)
+        print(
+            "hint: give this machine java, mvn and go, and a way to their downloads",
+            file=sys.stderr,
+        )
         return 1
     return 0
 
@@ -69,7 +75,16 @@ def _fetch_kafka(place: Path) -> None:
     goal = ("dependency:copy-dependencies", f"-DoutputDirectory={place}")
     # Without --strict-checksums Maven keeps a damaged jar and only warns.
     subprocess.run(
-        ("mvn", "--quiet", "--batch-mode", "--strict-checksums", "--file", str(KAFKA_POM), *goal),
+        (
+            "mvn",
+            "--quiet",
+            "--batch-mode",
+            "-Dstyle.color=never",
+            "--strict-checksums",
+            "--file",
+            str(KAFKA_POM),
+            *goal,
+        ),
         check=True,
         stdin=subprocess.DEVNULL,
     )
