@@ -15,7 +15,7 @@ help:  ## what there is
 install: $(STAMP)  ## .venv with everything pinned in requirements.lock, and .venv/bin/driftline
 
 demo: $(STAMP)  ## a year of flights: learning, drift, a crash in mid-year, recovery
-	$(BIN)/python examples/flights/demo.py
+	$(BIN)/python -m examples.flights.demo
 
 test: $(STAMP) test-tools lint  ## everything: lint, types, layers, tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
