@@ -1,0 +1,1 @@
+"""From the configuration's `model:` to a River estimator: parsed, checked, built, seeded."""
