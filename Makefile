@@ -6,6 +6,15 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
+define NEW_ENOUGH
+@command -v $(PYTHON) >/dev/null || { \
+  echo "error: driftline needs Python 3.11 or later; there is no $(PYTHON)" >&2; \
+  echo "hint: install one, or name it: make install PYTHON=/path/to/python3.11" >&2; exit 2; }
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+  echo "error: driftline needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1)" >&2; \
+  echo "hint: name a newer one: make install PYTHON=/path/to/python3.11" >&2; exit 2; }
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-tools lint format bench soak lock clean
 
@@ -17,11 +26,14 @@ install: $(STAMP)  ## .venv with everything pinned in requirements.lock, and .ve
 demo: $(STAMP)  ## a year of flights: learning, drift, a crash in mid-year, recovery
 	$(BIN)/python -m examples.flights.demo
 
-test: $(STAMP) test-tools lint  ## everything: lint, types, layers, tests
+# The tools are fetched beside the installation and lint: building the S3 server alone takes a minute.
+test:  ## everything: lint, types, layers, tests
+	@$(MAKE) --no-print-directory -j2 test-tools lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-test-tools: $(STAMP)  ## fetch into .cache what the tests use beside Python: Kafka, an S3 server
-	@$(BIN)/python tools/test_tools.py
+test-tools:  ## fetch into .cache what the tests use beside Python: Kafka, an S3 server
+	$(NEW_ENOUGH)
+	@$(PYTHON) tools/test_tools.py
 
 lint: $(STAMP)  ## ruff, mypy --strict, the layers between the packages
 	$(BIN)/ruff check .
@@ -50,12 +62,7 @@ clean:  ## remove all that make has made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { \
-	  echo "error: driftline needs Python 3.11 or later; there is no $(PYTHON)" >&2; \
-	  echo "hint: install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "error: driftline needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1)" >&2; \
-	  echo "hint: name a newer one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(NEW_ENOUGH)
 	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  $(PYTHON) -m venv --clear .venv
 	$(PIP) install --quiet --require-hashes -r requirements.lock
