@@ -1,0 +1,1 @@
+"""Configurations and code that a user starts from."""
