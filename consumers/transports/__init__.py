@@ -1,1 +1,54 @@
-"""The three logs behind the one protocol: memory, SQLite, Kafka."""
+"""The logs behind the one protocol: memory, SQLite; opened here by URL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from consumers.errors import SettingsError
+from consumers.transport import TOPICS, Log, Transport
+from consumers.transports.memory import MemoryLog
+from consumers.transports.sqlite import SqliteLog, SqliteTransport
+
+_AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
+_FORMS = "`memory:` or `sqlite:PATH`"
+
+
+def open_log(url: str, service: str, topics: Mapping[str, str] = _AS_THEY_ARE) -> Log:
+    """The service's log as any process may use it; nothing is created or connected to yet.
+
+    `topics` maps roles to a broker's own names for them; only Kafka has such names. Each
+    `memory:` log is a new one. Raises `SettingsError` for a URL or a role that there is not.
+    """
+    scheme, place = _parse(url, topics)
+    if scheme == "memory":
+        return MemoryLog()
+    return SqliteLog(place, service)
+
+
+def open_transport(
+    url: str, service: str, topics: Mapping[str, str] = _AS_THEY_ARE, member: str = "0"
+) -> Transport:
+    """A worker's view of the service's log, joined to it as `member`; topics must exist.
+
+    `member` is stable over restarts and, on Kafka, differs between workers that run side by side.
+    """
+    scheme, place = _parse(url, topics)
+    if scheme == "memory":
+        log = MemoryLog()
+        log.create_topics(1)
+        return log.join()
+    return SqliteTransport(place, service)
+
+
+def _parse(url: str, topics: Mapping[str, str]) -> tuple[str, str]:
+    """The scheme, and what follows it."""
+    unknown = sorted(set(topics) - set(TOPICS))
+    if unknown:
+        raise SettingsError(
+            f"topics can rename {', '.join(TOPICS)}, not {', '.join(unknown)}",
+        )
+    scheme, _, place = url.partition(":")
+    if (scheme == "memory" and not place) or (scheme == "sqlite" and place):
+        return scheme, place
+    raise SettingsError(f"a log is {_FORMS}, not {url!r}", f"set `log:` to {_FORMS}")

@@ -14,7 +14,6 @@ from consumers.errors import (
     CommitFailedError,
     OffsetOutOfRangeError,
     PartitionCountError,
-    RecordRefusedError,
     TopicsMissingError,
     TransportClosedError,
     WorkerRunningError,
@@ -30,14 +29,10 @@ from consumers.transport import (
     Polled,
     StepCommit,
 )
+from consumers.transports.refusals import refuse_ahead, refuse_long_note, wall_clock_ms
 
 MAX_INT = 2**63
 FAULT_POINTS = ("poll", "commit.before", "commit.after", "append.before", "append.after")
-
-
-def wall_clock_ms() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 def no_faults(point: str) -> None:
@@ -124,19 +119,10 @@ class _Store:
     def append(self, records: Sequence[tuple[str, int, NewRecord]]) -> list[int]:
         """Called under the lock; checks every record before the first is written."""
         now_ms = self.clock_ms()
-        latest_ms = None if self.max_ahead_ms is None else now_ms + self.max_ahead_ms
-        for topic, partition, (_, _, _, timestamp_ms) in records:
+        for topic, partition, _ in records:
             self.partition(topic, partition)
-            if (
-                timestamp_ms is not None
-                and latest_ms is not None
-                and timestamp_ms > latest_ms
-                and topic in INPUTS
-            ):
-                raise RecordRefusedError(
-                    f"a record of {topic} may be stamped at most {self.max_ahead_ms} ms ahead of "
-                    f"the log's clock, not {timestamp_ms - now_ms} ms"
-                )
+        if self.max_ahead_ms is not None:
+            refuse_ahead(records, now_ms, self.max_ahead_ms)
         return [
             self.partitions[topic, partition].append(record, now_ms)
             for topic, partition, record in records
@@ -247,6 +233,7 @@ class MemoryLog(_View):
 
     def join(self) -> MemoryTransport:
         """The one live worker's transport; raises `WorkerRunningError` while there is another."""
+        self.partitions()
         with self._store.lock:
             if self._store.worker is not None:
                 raise WorkerRunningError("another worker of this process has joined the log")
@@ -332,6 +319,7 @@ class MemoryTransport(_View):
             by_role: dict[str, list[NewRecord]] = {role: [] for role in OUTPUTS}
             for role, record in step.outputs:
                 by_role[role].append(record)
+            refuse_long_note(step.note)
             written.extend(
                 (store.partition(role, step.shard), records)
                 for role, records in by_role.items()

@@ -1,0 +1,51 @@
+"""The three logs, by name."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.consumers.transports.worlds import MemoryWorld, UrlWorld, World, sqlite_world
+from tests.integration.kafka.broker import kafka_for_tests
+
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """HOST:PORT of a real Kafka."""
+    with kafka_for_tests() as bootstrap:
+        yield bootstrap
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        "sqlite",
+    ]
+)
+def new_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], World]]:
+    """Gives a new service's log at each call, without topics yet."""
+    with ExitStack() as closing:
+
+        def make() -> World:
+            number = next(_numbers)
+            if request.param == "memory":
+                return MemoryWorld()
+            if request.param == "sqlite":
+                return sqlite_world(tmp_path / str(number), closing)
+            bootstrap = request.getfixturevalue("kafka")
+            service = f"flights-{number}-{tmp_path.name}".replace("[", "-").replace("]", "")
+            return UrlWorld(f"kafka://{bootstrap}", service, closing)
+
+        yield make
+
+
+@pytest.fixture
+def world(new_world: Callable[[], World]) -> World:
+    """A service's log with two partitions."""
+    world = new_world()
+    world.log().create_topics(2)
+    return world

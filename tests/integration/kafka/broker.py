@@ -1,0 +1,122 @@
+"""A real Apache Kafka for tests, without containers: one node, on loopback, its jars in .cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+LIBS = Path(__file__).resolve().parents[3] / ".cache" / "kafka" / "libs"
+START_S = 60.0
+
+_LOG4J = """
+rootLogger.level = warn
+rootLogger.appenderRef.file.ref = file
+appender.file.type = File
+appender.file.name = file
+appender.file.fileName = {folder}/broker.log
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d %p %c %m%n
+"""
+
+
+@contextmanager
+def kafka_for_tests() -> Iterator[str]:
+    """HOST:PORT of the broker in KAFKA_BOOTSTRAP_SERVERS, else of one started for the while.
+
+    Skips the test loudly on a machine without Java or the jars.
+    """
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if given:
+        yield given
+        return
+    if shutil.which("java") is None:
+        pytest.skip("NO KAFKA TESTS: this machine has no java")
+    if not any(LIBS.glob("kafka_*.jar")):
+        pytest.skip("NO KAFKA TESTS: no jars in .cache/kafka/libs; `make test-tools` fetches them")
+    with (
+        tempfile.TemporaryDirectory(prefix="driftline-kafka-") as folder,
+        _broker(Path(folder)) as bootstrap,
+    ):
+        yield bootstrap
+
+
+@contextmanager
+def _broker(folder: Path) -> Iterator[str]:
+    port, controller_port = _free_port(), _free_port()
+    properties = folder / "server.properties"
+    properties.write_text(_properties(folder, port, controller_port))
+    log4j = folder / "log4j2.properties"
+    log4j.write_text(_LOG4J.format(folder=folder))
+    java = (
+        "java",
+        "-Xmx512m",
+        "-XX:TieredStopAtLevel=1",
+        f"-Dlog4j2.configurationFile={log4j}",
+        "-cp",
+        f"{LIBS}/*",
+    )
+    storage = ("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAQACAAAAAAAAAAA")
+    subprocess.run((*java, *storage, "-c", str(properties)), check=True, stdout=subprocess.DEVNULL)
+    output = folder / "output"
+    with output.open("wb") as out:
+        process = subprocess.Popen(
+            (*java, "kafka.Kafka", str(properties)), stdout=out, stderr=subprocess.STDOUT
+        )
+    try:
+        _wait_for(process, port, output)
+        yield f"127.0.0.1:{port}"
+    finally:
+        # Nothing of it is kept, so nothing need be flushed.
+        process.kill()
+        process.wait()
+
+
+def _properties(folder: Path, port: int, controller_port: int) -> str:
+    return f"""
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={folder}/logs
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+log.segment.bytes=16777216
+log.index.size.max.bytes=65536
+"""
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
+    deadline_s = time.monotonic() + START_S
+    while time.monotonic() < deadline_s:
+        assert process.poll() is None, output.read_text()
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"no Kafka within {START_S} s: {output.read_text()}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
