@@ -17,9 +17,11 @@ from detectors.settings import AdwinSettings
 class Adwin:
     """River's ADWIN behind the Detector protocol.
 
-    The change starts where the kept window W1 starts: River drops the oldest values until what is
-    left agrees with itself, and resets on the next update. So between two detections its window
-    holds every value fed, and a count and a sum beside it are enough to tell what was dropped.
+    The change starts where the kept window W1 starts: River drops the oldest values, bucket by
+    bucket, until what is left agrees with itself, and resets on the next update. So between two
+    detections its window holds every value fed, and a count and a sum beside it tell what was
+    dropped. W1 may still reach back before the change, so `mean_after` understates it: for a step
+    from 0 to 1 found 24 values later, W1 is 56 wide and its mean 0.43.
 
     Examples
     --------

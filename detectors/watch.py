@@ -10,11 +10,9 @@ from detectors.detection import Detection, Evidence, direction_of, severity_of
 from detectors.errors import NotFiniteError, StateFormatError
 from detectors.methods import build_detector
 from detectors.positions import Positions
-from detectors.scaling import WARM_UP, robust_scale
+from detectors.scaling import UNSCALED, WARM_UP, robust_scale
 from detectors.settings import DetectorSettings
 
-# Values beyond are fed as this: their squares would silence a detector for ever.
-_LIMIT: Final = 1e70
 _FORMAT: Final = 1
 
 
@@ -23,7 +21,7 @@ class Watch:
 
     A signal bounded in [0, 1], or with `scale: none`, is fed as it comes, so detections are exactly
     those of River's detector on the same numbers. Any other is held back for `WARM_UP` values,
-    then those are fed in their order, scaled, and every later value as it comes.
+    then those are fed in their order, scaled, and every later value as it comes; see scaling.py.
 
     Parameters
     ----------
@@ -36,6 +34,8 @@ class Watch:
     __slots__ = (
         "_centre",
         "_detector",
+        "_high",
+        "_low",
         "_positions",
         "_scaled",
         "_spread",
@@ -57,14 +57,15 @@ class Watch:
         """Feed the signal's next value, which came from this event.
 
         `event_index` and `time_ms` belong to the event that the value is about, for late labels
-        too, so they may go back. Costs 0.3 µs over River's own update, 0.35 µs where scaled.
+        too, so they may go back. ADWIN takes 0.36 µs (0.41 where scaled) instead of River's own
+        0.12, Page-Hinkley 0.69 instead of 0.42; of that the positions are 0.08.
 
         Raises
         ------
         NotFiniteError
             NaN or infinity; the watch is as before.
         """
-        if not -_LIMIT < value < _LIMIT:
+        if not self._low < value < self._high:
             value = self._limited(value)
         if self._scaled:
             if self._waiting is not None:
@@ -82,17 +83,17 @@ class Watch:
         self._begin()
 
     def _begin(self) -> None:
-        self._centre = 0.0
-        self._spread = 1.0
+        self._centre, self._spread, self._low, self._high = UNSCALED
         self._waiting: list[tuple[float, int, int]] | None = [] if self._scaled else None
 
     def _limited(self, value: float) -> float:
-        if math.isnan(value) or math.isinf(value):
+        """The nearest bound, where `value` is a number at all."""
+        if not -math.inf < value < math.inf:  # as ints may be too large for math.isfinite
             raise NotFiniteError(
                 f"detector {self.settings.name!r} takes finite numbers, not {value} as"
                 f" {self.settings.signal}"
             )
-        return _LIMIT if value > 0 else -_LIMIT
+        return self._high if value >= self._high else self._low
 
     def _warm_up(self, value: float, event_index: int, time_ms: int) -> Detection | None:
         """Hold the value back; with the last one of the warm-up feed them all.
@@ -104,7 +105,8 @@ class Watch:
         if len(self._waiting) < WARM_UP:
             return None
         held, self._waiting = self._waiting, None
-        self._centre, self._spread = robust_scale([value for value, _, _ in held])
+        scale = robust_scale([value for value, _, _ in held])
+        self._centre, self._spread, self._low, self._high = scale
         found = [found for one in held if (found := self.update(*one)) is not None]
         if len(found) < 2:
             return found[0] if found else None
