@@ -68,6 +68,14 @@ def test_an_improvement_hides_no_deterioration_nor_the_other_way_round():
     assert shown.at(0, direction="down", severity="info") == Send(0)
     assert shown.at(1, direction="up", severity="warning") == Send(0)
     assert shown.at(2, direction="down", severity="info") == Suppressed("cooldown")
+    assert shown.at(3, direction="up", severity="warning") == Suppressed("cooldown")
+
+
+def test_the_two_directions_of_a_feature_do_not_silence_one_another():
+    shown = Shown()
+
+    assert shown.at(0, direction="up") == Send(0)
+    assert shown.at(1, direction="down") == Send(0)
 
 
 def test_a_warning_does_not_hide_what_is_critical():

@@ -35,6 +35,11 @@ def test_a_constant_keeps_its_units(constant: float):
     assert robust_scale([constant] * 200) == (constant, 1.0, -LIMIT, LIMIT)
 
 
+@given(st.floats(-1e70, 1e70))
+def test_rounding_gives_no_constant_a_spread(constant: float):
+    assert robust_scale([constant] * 199).spread == 1.0
+
+
 @given(st.lists(st.floats(-1e70, 1e70), min_size=1, max_size=200))
 def test_any_warm_up_gives_a_usable_scale(values: list[float]):
     centre, spread, low, high = robust_scale(values)

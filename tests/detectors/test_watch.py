@@ -87,7 +87,9 @@ def test_several_detections_among_the_warm_up_values_are_counted():
 
     [(_, detection)] = feed(watch, values)
 
-    assert detection.evidence["earlier_detections"] >= 1
+    # The last of them stands for all.
+    assert detection.evidence["earlier_detections"] >= 2
+    assert detection.event_index > 1000 + 3 * 150
 
 
 def test_late_labels_keep_the_events_they_are_about():
@@ -242,6 +244,20 @@ def test_a_rising_and_a_falling_error_are_told_apart():
 
     assert (found[0].direction, found[0].severity) == ("up", "warning")
     assert (found[-1].direction, found[-1].severity) == ("down", "info")
+
+
+@pytest.mark.parametrize(("rise", "severity"), [(1.5, "warning"), (4.0, "critical")])
+def test_a_large_rise_of_a_loss_is_measured_in_its_own_spread(rise: float, severity: str):
+    # given a loss of mean 1 that more than doubles either way, and whose quartiles lie 2 apart
+    values = [0.0, 2.0] * 1000
+    values += [value + rise for value in values]
+    watch = Watch(settings("PageHinkley", signal="loss", delta=0.2), bounded=False)
+
+    _, detection = feed(watch, [7 * value for value in values])[0]
+
+    evidence = detection.evidence
+    assert evidence["mean_after"] >= 2 * evidence["mean_before"]
+    assert detection.severity == severity
 
 
 def test_watches_are_built_in_the_configurations_order():
