@@ -44,6 +44,10 @@ class AnomalyTally(BinaryTally):
         """Events with label and score."""
         return max(super().scored(), sum(self.scores.values()))
 
+    def score_counts(self) -> dict[int, int]:
+        """Nothing: a threshold cannot be learnt on scores that are not probabilities."""
+        return {}
+
     def metrics(self) -> Metrics:
         metrics = super().metrics()
         del metrics["log_loss"], metrics["brier"]

@@ -130,7 +130,7 @@ class BinaryTally:
         return self.tn + self.fp + self.fn + self.tp
 
     def score_counts(self) -> Mapping[int, int]:
-        """The histogram of scores by label, as `histogram` keeps it."""
+        """The histogram of probabilities by label, as `histogram` keeps it."""
         return self.scores
 
     def metrics(self) -> Metrics:

@@ -61,6 +61,7 @@ class Buckets(Generic[T]):
 
     def __init__(self, tally: type[T], wait_ms: int | None) -> None:
         self.moved = 0
+        self.deadline_ms: int | None = None  # a clock past this makes a period mature
         self._new = tally
         self._wait_ms = wait_ms or 0
         hours_kept = max(LEAST_HOURS_KEPT_MS, self._wait_ms + 2 * HOUR_MS)
@@ -72,7 +73,6 @@ class Buckets(Generic[T]):
         self._newest_ms = _LONG_AGO_MS
         self._hours_from_ms = _LONG_AGO_MS
         self._days_from_ms = _LONG_AGO_MS
-        self._deadline_ms: int | None = None
         self._mature_sum: T | None = None
 
     def find(self, time_ms: int) -> tuple[int, int, T]:
@@ -94,13 +94,16 @@ class Buckets(Generic[T]):
             return 0, 0, tally
         return start_ms, end_ms, tally
 
-    def advance(self, clock_ms: int) -> None:
-        """Closes the periods that the clock has made mature. A clock that goes back is ignored."""
+    def advance(self, clock_ms: int) -> bool:
+        """Closes the periods that the clock has made mature; whether there were any.
+
+        A clock that goes back is ignored.
+        """
         if clock_ms <= self._clock_ms:
-            return
+            return False
         self._clock_ms = clock_ms
-        if self._deadline_ms is None or clock_ms <= self._deadline_ms:
-            return
+        if self.deadline_ms is None or clock_ms <= self.deadline_ms:
+            return False
         for level in (self._hours, self._days):
             last_ms = clock_ms - self._wait_ms - level.width_ms
             for start_ms in [start for start in level.open if start < last_ms]:
@@ -108,10 +111,7 @@ class Buckets(Generic[T]):
         self._mature_sum = None
         self.moved += 1
         self._set_deadline()
-
-    def next_deadline_ms(self) -> int | None:
-        """A clock past this makes a period mature; None when all are."""
-        return self._deadline_ms
+        return True
 
     def periods(self) -> Iterator[Period[T]]:
         """All that are kept by themselves, days before hours, so in order of time. For reading."""
@@ -212,9 +212,9 @@ class Buckets(Generic[T]):
                 self._fold(start_ms)
             deadline_ms = start_ms + level.width_ms + self._wait_ms
             if deadline_ms >= self._clock_ms and (
-                self._deadline_ms is None or deadline_ms < self._deadline_ms
+                self.deadline_ms is None or deadline_ms < self.deadline_ms
             ):
-                self._deadline_ms = deadline_ms
+                self.deadline_ms = deadline_ms
         level.open[start_ms] = tally
         return tally
 
@@ -256,7 +256,7 @@ class Buckets(Generic[T]):
             for level in (self._hours, self._days)
             for start_ms in level.open
         ]
-        self._deadline_ms = min((end for end in ends if end >= self._clock_ms), default=None)
+        self.deadline_ms = min((end for end in ends if end >= self._clock_ms), default=None)
 
     def _immature(self) -> Iterator[Period[T]]:
         for level in (self._days, self._hours):

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from math import ceil, frexp, ldexp, nextafter
 
 PROBABILITY_BINS = 2083
+EQUAL_CELLS = 1024
 
 _MIDDLE_FROM, _MIDDLE_UNTIL = 16, 1008  # of 1024: from 1/64 to 63/64
 _LOWEST, _HIGHEST = -529, 1553  # the bins of 0.0 and of 1.0
@@ -81,6 +82,19 @@ def by_bin(counts: Mapping[int, int]) -> list[tuple[int, int, int]]:
     for key, count in counts.items():
         merged.setdefault(key >> 1, [0, 0])[key & 1] += count
     return [(bin_, pair[0], pair[1]) for bin_, pair in sorted(merged.items()) if any(pair)]
+
+
+def equal_cells(counts: Mapping[int, int]) -> tuple[list[int], list[int]]:
+    """(positives, negatives) of probabilities in 1,024 equal cells; the last holds 1.0 too.
+
+    Exact: every bin lies within one cell.
+    """
+    positives, negatives = [0] * EQUAL_CELLS, [0] * EQUAL_CELLS
+    for bin_, negative, positive in by_bin(counts):
+        cell = min(EQUAL_CELLS - 1, int(lower_edge(bin_) * EQUAL_CELLS))
+        positives[cell] += positive
+        negatives[cell] += negative
+    return positives, negatives
 
 
 def pack(counts: Mapping[int, int]) -> str:

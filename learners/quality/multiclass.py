@@ -78,7 +78,8 @@ class MulticlassTally:
         return {}
 
     def metrics(self) -> Metrics:
-        metrics = multiclass_metrics([ClassCounts(*counts) for counts in self.classes.values()])
+        # In a fixed order: a loaded tally would otherwise add up floats in another one.
+        metrics = multiclass_metrics([ClassCounts(*counts) for _, *counts in self.confusion()])
         metrics["log_loss"] = ratio(max(0.0, self.loss), self.answers)
         return metrics
 

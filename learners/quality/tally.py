@@ -44,7 +44,7 @@ class Tally(Protocol):
         """The counts that the classification metrics derive from."""
 
     def score_counts(self) -> Mapping[int, int]:
-        """The histogram of scores by label, if the task has scores."""
+        """The histogram of probabilities by label, in a binary task."""
 
     @staticmethod
     def exact(entries: Iterable[Entry]) -> tuple[Metrics, Metrics]:
