@@ -9,6 +9,7 @@ from typing import Any, Literal
 from river import base
 
 from learners.building.ability import last_step
+from learners.building.text import one_line
 from learners.errors import LearnerFailedError
 from learners.tasks import Task, Value
 
@@ -212,8 +213,7 @@ def _failure(
     """The error to raise; what depends on the process and not on the event is raised as it is."""
     if isinstance(error, MemoryError | RecursionError):
         raise error
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return LearnerFailedError(phase, text[:300], hint=_hint(error, features))
+    return LearnerFailedError(phase, one_line(error), hint=_hint(error, features))
 
 
 def _not_finite(value: object) -> LearnerFailedError:
@@ -226,9 +226,10 @@ def _not_finite(value: object) -> LearnerFailedError:
 
 def _hint(error: Exception, features: Features) -> str | None:
     if isinstance(error, KeyError):
+        # Imputers of River fill a null, but a feature that is missing is absent here.
         return (
-            "a feature may be missing from this event: fill it with preprocessing.StatImputer, or "
-            "choose features with compose.SelectType or compose.Discard, not compose.Select"
+            "a feature may be missing from this event: choose features with compose.SelectType or "
+            "compose.Discard, which take what is there"
         )
     texts = [name for name, value in features.items() if isinstance(value, str)]
     if texts and isinstance(error, TypeError | ValueError):

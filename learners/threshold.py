@@ -59,7 +59,7 @@ class ThresholdSettings(BaseModel):
         if isinstance(value, int | float | str):
             # Text is what an environment variable holds.
             return {"fixed": value}
-        if isinstance(value, Mapping) and len(value) != 1:
+        if isinstance(value, Mapping) and len(value) > 1:
             raise ValueError("a threshold has one goal: precision, recall or cost")
         return value
 

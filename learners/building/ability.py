@@ -8,7 +8,7 @@ from river import base, cluster, compose, reco
 from river.time_series.base import Forecaster
 
 from learners.building.catalogue import public_paths
-from learners.building.construction import describe
+from learners.building.text import describe
 from learners.errors import ModelSpecError
 from learners.tasks import Task
 
@@ -62,7 +62,8 @@ def _require(last: Any, kind: type, task: Task, text: str, ending: str) -> None:
     if not isinstance(last, kind):
         raise ModelSpecError(
             f"the task {task.name} needs {text}; {describe(last)} is none",
-            hint=_twin_hint(describe(last), ending),
+            hint=_twin_hint(describe(last), ending)
+            or ("use task: anomaly" if isinstance(last, base.AnomalyDetector) else None),
         )
 
 

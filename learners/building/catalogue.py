@@ -64,7 +64,8 @@ def resolve(path: str) -> type:
     """
     module_path, _, name = path.rpartition(".")
     found = None
-    if module_path.split(".")[0] in MODULES and "._" not in f".{path}":
+    segments = path.split(".")
+    if segments[0] in MODULES and not any(s == "base" or s.startswith("_") for s in segments):
         try:
             found = getattr(importlib.import_module(f"river.{module_path}"), name, None)
         except ModuleNotFoundError:
@@ -101,7 +102,7 @@ def public_paths() -> list[str]:
         module = importlib.import_module(f"river.{top}")
         modules = {top: module}
         for child in pkgutil.iter_modules(getattr(module, "__path__", [])):
-            if child.name in getattr(module, "__all__", ()):
+            if child.name != "base" and child.name in getattr(module, "__all__", ()):
                 modules[f"{top}.{child.name}"] = importlib.import_module(
                     f"river.{top}.{child.name}"
                 )

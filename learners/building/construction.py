@@ -12,6 +12,7 @@ from learners.building.catalogue import resolve
 from learners.building.factory import call_factory
 from learners.building.nodes import Factory, Node, Pipeline, RiverClass, Union
 from learners.building.parameters import Parameter, signature_of
+from learners.building.text import describe, one_line
 from learners.errors import ModelSpecError
 
 _TYPES: dict[str, type] = {
@@ -52,20 +53,13 @@ def construct(node: Node, seed: int) -> Any:
             return _river_object(node, seed)
 
 
-def describe(model: object) -> str:
-    """How messages call a River object: `tree.HoeffdingTreeClassifier`."""
-    cls = type(model)
-    parts = cls.__module__.split(".")
-    if parts[0] == "river" and len(parts) > 1:
-        return f"{parts[1]}.{cls.__name__}"
-    return cls.__name__
-
-
 def _river_object(node: RiverClass, seed: int) -> Any:
     cls = resolve(node.path)
     signature = signature_of(cls)
     if node.path == "compose.SelectType":
         return cls(*(_TYPES[name] for name in node.args))
+    if node.path == "utils.Rolling":
+        return _rolling(cls, node.params, seed)
     args = [_value(value, seed) for value in node.args]
     params = {}
     for name, raw in node.params.items():
@@ -77,9 +71,20 @@ def _river_object(node: RiverClass, seed: int) -> Any:
     try:
         return cls(*args, **params)
     except Exception as error:
+        raise ModelSpecError(f"{node.path} refused its parameters: {one_line(error)}") from error
+
+
+def _rolling(cls: type, params: Mapping[str, Any], seed: int) -> Any:
+    """River wants the statistic's class and its parameters here, not an instance."""
+    params = dict(params)
+    statistic = params.pop("cls")
+    if not isinstance(statistic, RiverClass):
         raise ModelSpecError(
-            f"{node.path} refused its parameters: {type(error).__name__}: {error}"
-        ) from error
+            f"cls of utils.Rolling must be a statistic, not {statistic!r}",
+            hint="utils.Rolling: {cls: stats.Mean, window_size: 100}",
+        )
+    inner = {name: _value(value, seed) for name, value in statistic.params.items()}
+    return cls(resolve(statistic.path), **params, **inner)
 
 
 def _value(value: Any, seed: int) -> Any:

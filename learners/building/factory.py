@@ -15,6 +15,7 @@ from typing import Any
 from river import base
 
 from learners.building.nodes import MAP_KEY, Factory
+from learners.building.text import one_line
 from learners.errors import ModelSpecError
 
 _EXAMPLE = 'model: {factory: "mypackage.models:build"}'
@@ -71,9 +72,7 @@ def call_factory(factory: Factory, seed: int) -> Any:
     try:
         model = build(**params)
     except Exception as error:
-        raise ModelSpecError(
-            f"the factory {factory.target} raised {type(error).__name__}: {error}"
-        ) from error
+        raise ModelSpecError(f"the factory {factory.target} raised {one_line(error)}") from error
     if not isinstance(model, base.Estimator):
         raise ModelSpecError(
             f"the factory {factory.target} must return a River estimator, "
@@ -85,7 +84,7 @@ def call_factory(factory: Factory, seed: int) -> Any:
     except Exception as error:
         raise ModelSpecError(
             f"the model of {factory.target} cannot be pickled, so no snapshot could hold it: "
-            f"{error}",
+            f"{one_line(error)}",
             hint="use functions defined at the top of a module in place of lambdas",
         ) from error
     return model
@@ -115,9 +114,7 @@ def _import(target: str) -> Callable[..., Any]:
     try:
         build = getattr(importlib.import_module(module), name, None)
     except Exception as error:
-        raise ModelSpecError(
-            f"importing {module} raised {type(error).__name__}: {error}"
-        ) from error
+        raise ModelSpecError(f"importing {module} raised {one_line(error)}") from error
     if not callable(build):
         raise ModelSpecError(f"{module} has no function {name}", hint=_EXAMPLE)
     result: Callable[..., Any] = build

@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from river import base, tree
+
 from learners.errors import ModelSpecError
 
 _SCALARS = frozenset({"int", "float", "bool", "str"})
@@ -125,6 +127,27 @@ def check_kind(path: str, parameter: Parameter, value: object) -> None:
             hint=None
             if names
             else f"name a class: {parameter.name}: module.Class, or {{module.Class: {{...}}}}",
+        )
+
+
+def check_choice(path: str, cls: type, name: str, value: object) -> None:
+    """Raise ModelSpecError for a tree's choice that River would only print a complaint about.
+
+    River then goes on with its default, and forests complain on stdout in mid-stream.
+    """
+    tree_of: type = tree.HoeffdingTreeRegressor
+    if issubclass(cls, base.Classifier):
+        tree_of = tree.HoeffdingTreeClassifier
+    lists = {
+        "split_criterion": "_VALID_SPLIT_CRITERIA",
+        "leaf_prediction": "_VALID_LEAF_PREDICTION",
+    }
+    choices = getattr(tree_of, lists.get(name, ""), None)
+    if choices and value not in choices:
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        raise ModelSpecError(
+            f"{name} of {path} must be one of {', '.join(choices)}, not {value!r}",
+            hint=f"did you mean {near[0]}?" if near else None,
         )
 
 

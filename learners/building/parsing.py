@@ -16,6 +16,7 @@ from learners.building.nodes import MAP_KEY, Factory, Node, Pipeline, RiverClass
 from learners.building.parameters import (
     Parameter,
     Signature,
+    check_choice,
     check_complete,
     check_kind,
     find_parameter,
@@ -81,7 +82,8 @@ def _river_class(path: str, value: object, depth: int) -> Node:
         return Pipeline(_steps(value, "a pipeline", depth))
     if path == "compose.TransformerUnion":
         return Union(_steps(value, "a union", depth))
-    signature = signature_of(resolve(path))
+    cls = resolve(path)
+    signature = signature_of(cls)
     match value:
         case None:
             value = {}
@@ -99,6 +101,7 @@ def _river_class(path: str, value: object, depth: int) -> Node:
     for name in sorted(value, key=str):
         parameter = find_parameter(path, signature, name)
         params[parameter.name] = _parameter_value(path, parameter, value[name], depth)
+        check_choice(path, cls, parameter.name, params[parameter.name])
     check_complete(path, signature, frozenset(params))
     return RiverClass(path, params)
 
@@ -173,13 +176,15 @@ def _item(value: object, may_be_object: bool, depth: int) -> Any:
     return _value(value, may_be_object, depth)
 
 
-def _is_step(value: object) -> bool:
+def _is_step(value: object, depth: int = 0) -> bool:
     """Whether a value reads as a River class, a pipeline or a union without doubt."""
+    if depth > _MAX_DEPTH:
+        return False
     match value:
         case str():
             return is_class_path(normal_path(value))
         case list() | tuple():
-            return bool(value) and all(_is_step(item) for item in value)
+            return bool(value) and all(_is_step(item, depth + 1) for item in value)
         case Mapping() if len(value) == 1:
             ((key, inner),) = value.items()
             if key in ("union", "pipeline"):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from river import base
 
-from learners.building.construction import describe
+from learners.building.text import describe
 from learners.errors import ModelSpecError
 
 
