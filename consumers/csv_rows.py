@@ -18,7 +18,8 @@ _INFINITE = frozenset({"inf", "infinity"})
 _NUMBER = re.compile(
     r"-?(?:0|[1-9][0-9]*)(\.[0-9]*)?([eE][+-]?[0-9]+)?|-?(\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 )
-_MAX_INTEGER_DIGITS = 18  # always within 64 bits, which is what JSON readers keep exactly
+_MAX_INTEGER = 2**63 - 1  # JSON readers keep no more exactly
+_MAX_INTEGER_CHARACTERS = 20
 
 _number = _NUMBER.fullmatch
 
@@ -48,7 +49,11 @@ def parse_cell(text: str) -> Value | None:
     match = _number(text)
     if match is not None:
         if match.lastindex is None:
-            return int(text) if len(text) <= _MAX_INTEGER_DIGITS else text
+            if len(text) <= _MAX_INTEGER_CHARACTERS:
+                number = int(text)
+                if -_MAX_INTEGER <= number <= _MAX_INTEGER:
+                    return number
+            return text
         value = float(text)
         if value - value != 0:
             raise ValueError("must be a number that a double can hold")

@@ -37,21 +37,22 @@ def read_rows(path: Path, required: Collection[str] = ()) -> Iterator[Row]:
 
     In CSV a cell is a number where it is written as one, a boolean where it is `true` or `false`
     in any case, None where it is empty, `NA`, `NaN` or `nan`, else a string. Integers with leading
-    zeros (`007`, postal codes), with a plus sign or of more than 18 digits stay strings. Infinity
+    zeros (`007`, postal codes), with a plus sign or of more than 64 bits stay strings. Infinity
     is refused. In Parquet, NaN is None, dates and timestamps become RFC 3339 text, those without a
     time zone taken as UTC. Equal keys, nested values and what else JSON leaves open are refused.
 
     The file is opened, and its columns and first row checked, in this call; it is closed when the
     rows end or the iterator is dropped. Raises FileError, here and while iterating, naming line
-    or row. 45,312 rows of 7 columns take 0.3 s.
+    or row. 45,312 rows of 7 columns take 0.5 s.
     """
     kind = _format(path)
     if path.is_dir():
         raise FileError(f"{path}: must be a file, not a folder")
-    if kind == "parquet":
+    columns: Collection[str] | None = None
+    if kind == "jsonl":
+        rows = _jsonl_rows(path)
+    elif kind == "parquet":
         columns, rows = parquet_rows(path)
-    elif kind == "jsonl":
-        columns, rows = _jsonl_rows(path)
     else:
         columns, rows = csv_rows(path, _lines(path), "\t" if kind == "tsv" else ",")
     try:
@@ -114,22 +115,19 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _jsonl_rows(path: Path) -> tuple[None, Iterator[Row]]:
-    def rows() -> Iterator[Row]:
-        for number, line in enumerate(_lines(path), 1):
-            if not line.strip():
-                continue
-            try:
-                row = read_object(line, _MAX_LINE_BYTES)
-            except RejectedError as error:
-                raise FileError(f"{path}, line {number}: {error.detail}") from None
-            for name, value in row.items():
-                if value is not None and type(value) not in SCALARS:
-                    raise FileError(
-                        f"{path}, line {number}: {shown(name)} must be a boolean, a number, a"
-                        f" string or null, not {shown(value)}",
-                        "flatten it into fields of its own",
-                    )
-            yield cast(Row, row)
-
-    return None, rows()
+def _jsonl_rows(path: Path) -> Iterator[Row]:
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            row = read_object(line, _MAX_LINE_BYTES)
+        except RejectedError as error:
+            raise FileError(f"{path}, line {number}: {error.detail}") from None
+        for name, value in row.items():
+            if value is not None and type(value) not in SCALARS:
+                raise FileError(
+                    f"{path}, line {number}: {shown(name)} must be a boolean, a number, a string"
+                    f" or null, not {shown(value)}",
+                    "flatten it into fields of its own",
+                )
+        yield cast(Row, row)
