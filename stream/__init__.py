@@ -1,1 +1,1 @@
-"""Composes consumers, learners and detectors into the service and the command line."""
+"""The service: composes consumers, learners and detectors into shards that never lose an event."""

@@ -1,0 +1,59 @@
+"""The commands of `driftline`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from stream.cli import output
+from stream.cli.backtest import backtest_command
+from stream.cli.bench import bench_command
+from stream.cli.ingest import ingest_command
+from stream.cli.run import run_command
+from stream.cli.snapshots import snapshots_app
+from stream.shard.journal import VERSION
+
+app = typer.Typer(
+    name="driftline",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Models that keep learning on live streams, and never lose an event or a version.",
+)
+app.command("backtest")(backtest_command)
+app.command("run")(run_command)
+app.command("ingest")(ingest_command)
+app.command("bench")(bench_command)
+app.add_typer(snapshots_app, name="snapshots")
+
+
+def _version(value: bool) -> None:
+    if value:
+        sys.stdout.write(f"driftline {VERSION}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Models that keep learning on live streams, and never lose an event or a version."""
+
+
+def run() -> int:
+    """Runs one command; its exit code is 0 done, 2 wrong input, 3 stopped to protect the state."""
+    try:
+        app()
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else output.OK
+    except output.EXPECTED as error:
+        return output.report(error)
+    except BrokenPipeError:
+        # The reader of our output has gone; there is nobody left to tell.
+        sys.stdout = None
+        return output.OK
+    return output.OK

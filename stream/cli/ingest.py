@@ -1,0 +1,52 @@
+"""`driftline ingest`: put a file's rows on the log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stream.cli import options, output
+from stream.configuration import load_file
+from stream.errors import ConfigurationError
+from stream.ingest import ingest
+from stream.opening import open_service_log
+
+
+def ingest_command(
+    input_file: options.InputOption,
+    config: options.ConfigArgument = None,
+    label: options.LabelOption = None,
+    label_time: options.LabelTimeOption = None,
+    label_delay: options.LabelDelayOption = None,
+    rate: Annotated[
+        float | None,
+        typer.Option("--rate", metavar="N", help="At most so many records a second."),
+    ] = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Put a file's rows on the events topic, and late labels on the labels topic; resumable.
+
+    Example: driftline ingest flights.yaml --input flights.csv --label late --label-time arrived_at
+    """
+    if rate is not None and rate <= 0:
+        raise ConfigurationError(f"--rate must be above 0, and this is {rate:g}", "such as 1000")
+    configuration = load_file(config)
+    labels = options.label_source(label, label_time, label_delay)
+    with (
+        output.progress("ingest") as bar,
+        open_service_log(configuration, create=True) as log,
+    ):
+        written, skipped = ingest(
+            log,
+            configuration,
+            input_file,
+            labels,
+            rate=rate,
+            on_progress=lambda done, _: bar.update(bar.task_ids[0], completed=done),
+        )
+    if as_json:
+        output.print_json({"written": written, "skipped": skipped})
+    else:
+        already = f"; {output.number(skipped)} were there already" if skipped else ""
+        output.stdout.print(f"{output.number(written)} records written{already}")

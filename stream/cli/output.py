@@ -1,0 +1,85 @@
+"""What the commands print: data on stdout, everything else on stderr; errors as one line and a
+hint."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from consumers.errors import ConsumersError
+from detectors.errors import DetectorsError
+from learners.errors import LearnersError
+from stream.errors import DivergedError, ShardStoppedError, StreamError
+
+OK = 0
+WRONG_INPUT = 2
+STOPPED = 3
+
+EXPECTED = (ConsumersError, DetectorsError, LearnersError, StreamError)
+
+stdout = Console()
+stderr = Console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout, with a line end."""
+    sys.stdout.buffer.write(
+        orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+    )
+    sys.stdout.buffer.write(b"\n")
+    sys.stdout.flush()
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """A table on stdout."""
+    table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    stdout.print(table)
+
+
+def report(error: Exception) -> int:
+    """Says on stderr what is wrong and what to do, and gives the exit code."""
+    message = " ".join(str(error).split())
+    sys.stderr.write(f"error: {message}\n")
+    for line in getattr(error, "difference", []):
+        sys.stderr.write(f"  {line}\n")
+    hint = getattr(error, "hint", None)
+    if hint:
+        sys.stderr.write(f"hint: {' '.join(str(hint).split())}\n")
+    return STOPPED if isinstance(error, (ShardStoppedError, DivergedError)) else WRONG_INPUT
+
+
+@contextmanager
+def progress(description: str, total: int | None = None) -> Iterator[Progress]:
+    """A progress bar on stderr; nothing where that is no terminal."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(show_speed=True),
+        TimeElapsedColumn(),
+        console=stderr,
+        transient=True,
+        disable=not stderr.is_terminal,
+    )
+    with bar:
+        bar.add_task(description, total=total)
+        yield bar
+
+
+def number(value: Any) -> str:
+    """A figure for people: four significant digits for fractions, separators for counts."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)

@@ -1,0 +1,116 @@
+"""`driftline run`: the service."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from stream.cli import options
+from stream.configuration import load_file
+from stream.opening import open_snapshots, open_worker_transport
+from stream.shard.restore import Restored
+from stream.worker import Worker
+
+log = logging.getLogger("driftline")
+
+
+def run_command(
+    config: options.ConfigArgument = None,
+    use_journal_config: Annotated[
+        bool,
+        typer.Option(
+            "--use-journal-config",
+            help="Go on under the configuration that the journal has in force, not the file's.",
+        ),
+    ] = False,
+    until_idle: Annotated[
+        bool,
+        typer.Option("--until-idle", help="Stop once every input is at its end; for scripts."),
+    ] = False,
+    log_format: Annotated[
+        str, typer.Option("--log-format", metavar="console|json", help="How to log on stderr.")
+    ] = "console",
+) -> None:
+    """Run the service: predict, learn, watch, and snapshot, until SIGTERM or Ctrl-C.
+
+    Example: driftline run flights.yaml
+    """
+    configuration = load_file(config)
+    _log_to_stderr(log_format)
+    with (
+        open_snapshots(configuration) as snapshots,
+        open_worker_transport(configuration) as transport,
+    ):
+        worker = Worker(
+            configuration,
+            transport,
+            snapshots,
+            use_journal_configuration=use_journal_config,
+            on_restored=_say_restored,
+        )
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: worker.stop())
+        if until_idle:
+            worker.run_until_idle()
+            worker.leave()
+        else:
+            worker.run()
+        for shard, runner in worker.runners.items():
+            log.info(
+                "shard %d stopped at journal entry %d, digest %s",
+                shard,
+                runner.sequence,
+                runner.shard.parts.digest.hex()[:16],
+            )
+
+
+def _say_restored(shard: int, restored: Restored) -> None:
+    if restored.founded:
+        log.info("shard %d starts a new journal", shard)
+        return
+    origin = (
+        "entry 0" if restored.snapshot is None else f"the snapshot at entry {restored.snapshot}"
+    )
+    log.info(
+        "shard %d recovered from %s: %d entries, %d records replayed in %.1f s, digest equal (%s)",
+        shard,
+        origin,
+        restored.entries,
+        restored.records,
+        restored.seconds,
+        restored.shard.parts.digest.hex()[:16],
+    )
+
+
+def _log_to_stderr(log_format: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if log_format == "json" else _ConsoleFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+class _ConsoleFormatter(logging.Formatter):
+    """Time, level and message on one line."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        self.converter = time.gmtime
+
+
+class _JsonFormatter(_ConsoleFormatter):
+    """The same as a JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One JSON object."""
+        body: dict[str, Any] = {
+            "time": self.formatTime(record, self.datefmt),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        return json.dumps(body)

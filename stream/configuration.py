@@ -1,0 +1,248 @@
+"""The configuration: one YAML file and the environment, parsed once into frozen models.
+
+Each package owns its part; this module composes them, finds the file, names the nearest known key
+for an unknown one, and says which part is *semantic*: it decides what the service computes, so it
+belongs to the journal. Addresses and secrets do not.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
+
+from consumers.settings import EventsSettings, LabelsSettings
+from detectors.errors import DetectorsError
+from detectors.settings import AlertSettings, DetectorSettings, check_signals
+from learners.errors import LearnersError
+from learners.settings import ModelSettings, SeedSettings, TaskSettings, ThresholdSettings
+from learners.snapshots.settings import SnapshotsSettings
+from learners.spec import build_model
+from learners.threshold import check_threshold
+from stream.errors import ConfigurationError
+
+DEFAULT_FILE = "driftline.yaml"
+FILE_VARIABLE = "DRIFTLINE_CONFIG"
+
+NOT_BUILT = {
+    "retention": "retention",
+    "snapshots.versions": "snapshots.versions",
+    "labels.segments": "labels.segments",
+}
+"""Fields that DESIGN names and this driftline does not have yet."""
+
+SEMANTIC = ("events", "labels", "task", "threshold", "seed", "model", "detectors", "alerts")
+
+
+class Configuration(BaseModel):
+    """Everything that can be configured.
+
+    See README for each field, with an example.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$")]
+    log: str = "sqlite:var/driftline.db"
+    log_partitions: Annotated[int, Field(ge=1, le=10_000)] = 1
+    topics: dict[str, str] = Field(default_factory=dict)
+    events: EventsSettings
+    labels: LabelsSettings = LabelsSettings()
+    task: TaskSettings
+    threshold: ThresholdSettings = ThresholdSettings()
+    seed: SeedSettings = 42
+    model: ModelSettings
+    detectors: tuple[DetectorSettings, ...] = ()
+    alerts: AlertSettings = AlertSettings()
+    snapshots: SnapshotsSettings = SnapshotsSettings()
+
+    def semantic(self) -> dict[str, Any]:
+        """The part that decides what is computed, as built-ins; equal where two mean the same."""
+        dumped = self.model_dump(mode="json", include=set(SEMANTIC))
+        return {name: dumped[name] for name in SEMANTIC}
+
+
+class _Environment(Configuration, BaseSettings):
+    """The same fields, as the environment may set them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DRIFTLINE_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+
+def find_file(given: Path | None) -> Path:
+    """The configuration file: the one given, else `$DRIFTLINE_CONFIG`, else `./driftline.yaml`."""
+    if given is not None:
+        return given
+    return Path(os.environ.get(FILE_VARIABLE, DEFAULT_FILE))
+
+
+def load_file(given: Path | None = None, **overrides: Any) -> Configuration:
+    """The configuration of a file and the environment; `overrides` replace top-level fields of the
+    file.
+
+    Raises
+    ------
+    ConfigurationError
+        The file cannot be read, is no YAML mapping, or has a field that cannot be.
+    """
+    path = find_file(given)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigurationError(
+            f"the configuration {path} cannot be read: {reason}",
+            f"name one, set ${FILE_VARIABLE}, or write ./{DEFAULT_FILE}",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"the configuration {path} is not UTF-8: {error}") from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        place = f" in line {where.line + 1}" if where is not None else ""
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise ConfigurationError(
+            f"the configuration {path} is not YAML{place}: {problem}", "mend that line"
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(
+            f"the configuration {path} must be a mapping of fields, not {type(content).__name__}",
+            "start with `name: my-service`",
+        )
+    try:
+        environment = EnvSettingsSource(_Environment)()
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"the environment cannot be read: {error}", "write lists and mappings as JSON"
+        ) from error
+    return parse(_merged({**content, **overrides}, environment), str(path))
+
+
+def parse(content: dict[str, Any], origin: str) -> Configuration:
+    """The configuration that `content` says, checked as a whole.
+
+    The model is built once, and the signals and the threshold are held against the task.
+
+    Raises
+    ------
+    ConfigurationError
+        For the first thing that cannot be.
+    """
+    _check_built(content, origin)
+    try:
+        configuration = Configuration(**content)
+        task = configuration.task
+        build_model(configuration.model, task, configuration.seed)
+        check_threshold(configuration.threshold, task)
+        check_signals(configuration.detectors, task.name)
+        if configuration.labels.default is not None:
+            task.label(configuration.labels.default)
+    except ValidationError as error:
+        raise _explained(error, origin) from error
+    except (LearnersError, DetectorsError) as error:
+        raise ConfigurationError(f"{origin}: {error}", error.hint) from error
+    return configuration
+
+
+def from_semantic(configuration: Configuration, semantic: dict[str, Any]) -> Configuration:
+    """`configuration` with its semantic part replaced by one from a journal."""
+    keep = {
+        name: getattr(configuration, name)
+        for name in Configuration.model_fields
+        if name not in SEMANTIC
+    }
+    return parse({**keep, **semantic}, "the journal's configuration")
+
+
+def difference(mine: dict[str, Any], theirs: dict[str, Any], prefix: str = "") -> list[str]:
+    """Where two semantic configurations differ: `field: theirs → mine`, a line each."""
+    lines: list[str] = []
+    for name in sorted({*mine, *theirs}):
+        left, right = mine.get(name), theirs.get(name)
+        if left == right:
+            continue
+        if isinstance(left, dict) and isinstance(right, dict):
+            lines += difference(left, right, f"{prefix}{name}.")
+        else:
+            lines.append(f"{prefix}{name}: {right!r} in the journal, {left!r} in the file")
+    return lines
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`below` with the fields of `above` in their places, mappings field by field."""
+    merged = dict(below)
+    for name, value in above.items():
+        present = merged.get(name)
+        both = isinstance(present, dict) and isinstance(value, dict)
+        merged[name] = _merged(present, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _check_built(content: dict[str, Any], origin: str) -> None:
+    for field, words in NOT_BUILT.items():
+        level: Any = content
+        for part in field.split("."):
+            level = level.get(part) if isinstance(level, dict) else None
+        if level is not None:
+            raise ConfigurationError(
+                f"{origin}: `{words}` is not built yet in this driftline", f"take `{words}` out"
+            )
+
+
+def _explained(error: ValidationError, origin: str) -> ConfigurationError:
+    """The first of pydantic's complaints as one line and a hint."""
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    field = ".".join(path) or "the configuration"
+    if first["type"] == "extra_forbidden":
+        known = _known_names(path[:-1])
+        nearest = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+        hint = f"did you mean `{nearest[0]}`?" if nearest else f"known here: {', '.join(known)}"
+        return ConfigurationError(f"{origin}: unknown field `{field}`", hint)
+    if first["type"] == "missing":
+        return ConfigurationError(f"{origin}: the field `{field}` is missing", f"add `{path[-1]}:`")
+    cause = first.get("ctx", {}).get("error")
+    message = str(cause) if cause is not None else first["msg"]
+    hint = getattr(cause, "hint", None) or "see the configuration's table in the README"
+    given = first.get("input")
+    shown = f", not {given!r}" if isinstance(given, (str, int, float)) and cause is None else ""
+    return ConfigurationError(f"{origin}: `{field}`: {message}{shown}", hint)
+
+
+def _known_names(path: list[str]) -> list[str]:
+    """The field names that are known below `path`."""
+    model: Any = Configuration
+    members: list[Any] = []
+    for part in path:
+        fields = getattr(model, "model_fields", {})
+        if part in fields:
+            members = _models_in(fields[part].annotation)
+            model = members[0] if members else None
+        else:
+            # An index of a list, or the tag of a union: narrow to the member that the tag names.
+            named = [m for m in members if _tag(m) == part]
+            model = named[0] if named else model
+    return list(getattr(model, "model_fields", {}))
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) is None and not isinstance(annotation, types.UnionType):
+        return []
+    return [model for part in typing.get_args(annotation) for model in _models_in(part)]
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    field = model.model_fields.get("method")
+    choices = typing.get_args(field.annotation) if field is not None else ()
+    return str(choices[0]) if choices else None

@@ -1,0 +1,68 @@
+"""Every error that `stream` raises.
+
+StreamError                          the root; carries `hint` ├── ConfigurationError
+the configuration file or environment is wrong ├── ConfigurationDiffersError        the file differs
+from the configuration that the journal has in force ├── JournalError                     the
+journal cannot be read, or is not this service's │   ├── ForeignJournalError          it belongs to
+another service, or to another partition count │   └── PositionsDisagreeError       the committed
+positions are not those of the last journal entry ├── DivergedError                    a replayed
+step does not give the digest that the journal recorded ├── EngineChangedError               a
+snapshot's probes predict differently under this River └── ShardStoppedError                a
+learner failed on a record; nothing of that step was committed
+"""
+
+
+class StreamError(Exception):
+    """The root of this package's errors: a message that names the constraint, then the value, and a
+    hint."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigurationError(StreamError):
+    """The configuration cannot be used: which field, what it holds, what would do."""
+
+
+class ConfigurationDiffersError(StreamError):
+    """The file's semantic part differs from the configuration in force in the journal."""
+
+    def __init__(self, message: str, hint: str, difference: list[str]) -> None:
+        super().__init__(message, hint)
+        self.difference = difference
+
+
+class JournalError(StreamError):
+    """The journal cannot be read."""
+
+
+class ForeignJournalError(JournalError):
+    """The journal belongs to another service or was made for another partition count."""
+
+
+class PositionsDisagreeError(JournalError):
+    """The committed positions or the note beside them are not those of the last journal entry."""
+
+
+class DivergedError(StreamError):
+    """Replaying a journalled step gave another digest; names the first differing step."""
+
+    def __init__(self, message: str, hint: str, *, shard: int, sequence: int) -> None:
+        super().__init__(message, hint)
+        self.shard = shard
+        self.sequence = sequence
+
+
+class EngineChangedError(StreamError):
+    """A snapshot written by another River version predicts differently under this one."""
+
+
+class ShardStoppedError(StreamError):
+    """A learner raised, or gave a number that is not finite; the step was not committed."""
+
+    def __init__(self, message: str, hint: str, *, topic: str, partition: int, offset: int) -> None:
+        super().__init__(message, hint)
+        self.topic = topic
+        self.partition = partition
+        self.offset = offset

@@ -1,0 +1,139 @@
+"""Ingest: the rows of a file onto the events and labels topics, resumable.
+
+Each record carries the merge time that its row gives (`driftline-time`), the file it comes from and
+its number in the merged order of events and labels. A batch is appended to all its partitions at
+once or not at all, so the highest number on the log says how far an earlier run came.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from consumers.partitioning import partition_for
+from consumers.record import NewRecord, Record
+from consumers.transport import Log
+from stream.configuration import Configuration
+from stream.errors import ConfigurationError
+from stream.file_stream import LabelSource, merged_records
+
+BATCH_RECORDS = 2_000
+TIME_HEADER = "driftline-time"
+ROW_HEADER = "driftline-row"
+FILE_HEADER = "driftline-file"
+
+_LOOK_BACK = 1_000
+
+
+def ingest(
+    log: Log,
+    configuration: Configuration,
+    path: Path,
+    labels: LabelSource,
+    *,
+    rate: float | None = None,
+    on_progress: Callable[[int, int], None] = lambda written, skipped: None,
+) -> tuple[int, int]:
+    """Appends what the log lacks of a file; gives how many records it wrote and skipped.
+
+    Parameters
+    ----------
+    rate
+        Records a second at most; None as fast as the log takes them.
+    on_progress
+        Called after each batch with the records written and skipped so far.
+
+    Raises
+    ------
+    ConfigurationError
+        The labels cannot be joined to the events as configured.
+    FileError, LogError
+        The file cannot be read, or the log cannot be written.
+    """
+    labels = _checked(configuration, labels)
+    partitions = log.partitions()
+    name = path.name.encode()
+    start = _resume_at(log, partitions, name)
+    records = enumerate(merged_records(configuration, path, labels))
+    skipped = sum(1 for _ in islice(records, start))
+    written = 0
+    started = time.monotonic()
+    size = BATCH_RECORDS if rate is None else max(1, min(BATCH_RECORDS, round(rate / 10)))
+    while batch := list(islice(records, size)):
+        log.append([_addressed(place, item, partitions, name) for place, (_, item) in batch])
+        written += len(batch)
+        on_progress(written, skipped)
+        if rate is not None:
+            time.sleep(max(0.0, started + written / rate - time.monotonic()))
+    return written, skipped
+
+
+def _checked(configuration: Configuration, labels: LabelSource) -> LabelSource:
+    events = configuration.events
+    if not labels.is_late:
+        if labels.column is not None and labels.column != events.label:
+            raise ConfigurationError(
+                f"labels in the rows come from `events.label`, which is {events.label!r}, "
+                f"not {labels.column!r}",
+                f"set `events.label: {labels.column}`, or give --label-time or --label-delay",
+            )
+        return labels
+    if events.label is not None:
+        raise ConfigurationError(
+            f"`events.label` is {events.label!r}, so labels come with their events",
+            "set `events.label: null` for labels that come later",
+        )
+    if events.id is None:
+        raise ConfigurationError(
+            "labels that come later are joined by id, and `events.id` is null",
+            "name the column that identifies an event in `events.id`",
+        )
+    return labels
+
+
+def _addressed(
+    number: int, record: Record, partitions: int, name: bytes
+) -> tuple[str, int, NewRecord]:
+    """A record with its partition and headers; without a key it goes round in turn."""
+    key = record.key
+    partition = number % partitions if key is None else partition_for(key, partitions)
+    headers = (
+        (TIME_HEADER, b"%d" % record.timestamp_ms),
+        (ROW_HEADER, b"%d" % number),
+        (FILE_HEADER, name),
+    )
+    return record.topic, partition, NewRecord(record.value, key, headers)
+
+
+def _resume_at(log: Log, partitions: int, name: bytes) -> int:
+    """The number of the first record of this file that the log does not have."""
+    found = [
+        number
+        for topic in ("events", "labels")
+        for partition in range(partitions)
+        if (number := _last_number(log, topic, partition, name)) is not None
+    ]
+    return max(found) + 1 if found else 0
+
+
+def _last_number(log: Log, topic: str, partition: int, name: bytes) -> int | None:
+    for records in _backwards(log, topic, partition):
+        numbers = [
+            int(headers[ROW_HEADER])
+            for record in records
+            if (headers := dict(record.headers)).get(FILE_HEADER) == name
+        ]
+        if numbers:
+            return max(numbers)
+    return None
+
+
+def _backwards(log: Log, topic: str, partition: int) -> Iterator[list[Record]]:
+    begin, end = log.begin_offset(topic, partition), log.end_offset(topic, partition)
+    window = _LOOK_BACK
+    while end > begin:
+        start = max(begin, end - window)
+        yield list(log.read(topic, partition, start, end))
+        end, window = start, window * 2

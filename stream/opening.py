@@ -1,0 +1,49 @@
+"""From a configuration to its open log, its snapshots and its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from consumers.transport import Log, Transport
+from consumers.transports import open_log, open_transport
+from learners.snapshots.archive import SnapshotArchive
+from learners.snapshots.keyfile import open_keyring
+from learners.snapshots.store import open_store
+from stream.configuration import Configuration
+from stream.shard.checkpoint import Snapshots
+
+
+@contextmanager
+def open_service_log(configuration: Configuration, *, create: bool) -> Iterator[Log]:
+    """The service's log, as any process may use it; its topics are made if `create` says so."""
+    log = open_log(configuration.log, configuration.name, configuration.topics)
+    try:
+        if create:
+            log.create_topics(configuration.log_partitions)
+        yield log
+    finally:
+        log.close()
+
+
+@contextmanager
+def open_worker_transport(configuration: Configuration) -> Iterator[Transport]:
+    """A worker's view of the service's log, whose topics are made if they are not there yet."""
+    with open_service_log(configuration, create=True):
+        pass
+    transport = open_transport(configuration.log, configuration.name, configuration.topics)
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+@contextmanager
+def open_snapshots(configuration: Configuration) -> Iterator[Snapshots]:
+    """The store and the keys of a service, and the thread that writes beside the stream."""
+    settings = configuration.snapshots
+    # One thread, so that puts and deletes happen in the order in which they were asked for.
+    with ThreadPoolExecutor(1, thread_name_prefix="driftline-snapshots") as executor:
+        archive = SnapshotArchive(open_store(settings), open_keyring(settings))
+        yield Snapshots(settings, archive, executor)

@@ -1,0 +1,155 @@
+"""The journal: one entry a step, the authority on what happened.
+
+An entry holds everything that is not in the inputs and yet influences what a shard computes, and
+the running digest after the step. Entry 0 founds the journal: which service, how many partitions,
+from which positions, under which configuration and engines.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+
+from consumers.record import NewRecord, Record
+from consumers.transport import Log
+from stream.errors import ForeignJournalError, JournalError
+
+FORMAT = 1
+TOPIC = "journal"
+VERSION = importlib.metadata.version("driftline")
+RIVER = importlib.metadata.version("river")
+
+
+def engines() -> dict[str, str]:
+    """The versions that decide what a model computes."""
+    return {"python": platform.python_version(), "river": RIVER, "driftline": VERSION}
+
+
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """What entry 0 fixes for ever."""
+
+    service: str
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One step of one shard.
+
+    `start` and `end` are the half-open ranges of every input. `published` and `retired` name
+    snapshots by id; `configuration` and `engines` stand only where they changed. `digest` is the
+    running digest after the step, in hex.
+    """
+
+    journal: str
+    sequence: int
+    start: dict[str, int]
+    end: dict[str, int]
+    digest: str
+    tick_ms: int | None = None
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    published: list[dict[str, Any]] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
+    configuration: dict[str, Any] | None = None
+    engines: dict[str, str] | None = None
+    founding: dict[str, Any] | None = None
+
+    def encode(self) -> NewRecord:
+        """The entry as a record of the journal topic; fields that say nothing are left out."""
+        body = {"format": FORMAT} | {
+            name: value for name, value in asdict(self).items() if value not in (None, [])
+        }
+        return NewRecord(orjson.dumps(body))
+
+    @classmethod
+    def decode(cls, record: Record) -> Entry:
+        """The entry in a record of the journal topic; JournalError if it is none, or of a newer
+        format."""
+        where = f"journal partition {record.partition} offset {record.offset}"
+        try:
+            body = orjson.loads(record.value or b"")
+            written = body.pop("format")
+            if written > FORMAT:
+                raise JournalError(
+                    f"{where} has format {written}; this driftline reads up to {FORMAT}",
+                    "run the newer driftline that wrote it",
+                )
+            return cls(**body)
+        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+            raise JournalError(
+                f"{where} is no journal entry: {error}",
+                "the topic was written by something else; point `topics:` or `log:` elsewhere",
+            ) from error
+
+
+def founding_entry(
+    journal: str,
+    service: str,
+    partitions: int,
+    positions: dict[str, int],
+    digest: str,
+    configuration: dict[str, Any],
+) -> Entry:
+    """Entry 0 of a new journal, which starts reading its inputs at `positions`."""
+    return Entry(
+        journal=journal,
+        sequence=0,
+        start=positions,
+        end=positions,
+        digest=digest,
+        configuration=configuration,
+        engines=engines(),
+        founding={"service": service, "partitions": partitions},
+    )
+
+
+def check_founding(entry: Entry, service: str, partitions: int) -> None:
+    """Refuses the journal of another service or of another partition count."""
+    if entry.founding is None:
+        raise JournalError(
+            f"the journal begins with entry {entry.sequence}, not with its founding entry",
+            "restore the journal topic from its beginning",
+        )
+    founded = entry.founding
+    if founded["service"] != service:
+        raise ForeignJournalError(
+            f"the journal belongs to the service {founded['service']!r}, not to {service!r}",
+            "point `log:` at this service's own log, or change `name:`",
+        )
+    if founded["partitions"] != partitions:
+        raise ForeignJournalError(
+            f"the journal is of {founded['partitions']} partitions; the log has {partitions}",
+            "the partition count is fixed for ever; put it back",
+        )
+
+
+def note_of(journal: str, sequence: int) -> str:
+    """What stands beside the committed positions: the journal, and its last entry."""
+    return orjson.dumps({"journal": journal, "sequence": sequence}).decode()
+
+
+def read(log: Log, shard: int, start: int, end: int) -> Iterator[Entry]:
+    """The entries of a shard's journal at offsets [start, end)."""
+    for record in log.read(TOPIC, shard, start, end):
+        yield Entry.decode(record)
+
+
+def last(log: Log, shard: int, begin: int, end: int) -> Entry | None:
+    """The last entry before offset `end`; None in an empty journal.
+
+    Control records may follow the last entry, so a window before the end is read, and doubled until
+    it holds one.
+    """
+    window = 8
+    while True:
+        start = max(begin, end - window)
+        entries = list(read(log, shard, start, end))
+        if entries or start <= begin:
+            return entries[-1] if entries else None
+        window *= 2

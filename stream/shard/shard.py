@@ -1,0 +1,212 @@
+"""A shard: the whole state of one partition of the service, and the pure function that moves it.
+
+`Shard.apply(step)` reads no clock, does no I/O and draws no unseeded random number: what it does is
+a function of the state and the step alone, so the log can rebuild every state. For consecutive
+pieces of the merged input, `apply(a + b)` equals `apply(a); apply(b)`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from consumers.errors import RejectedError
+from consumers.record import NewRecord, Record
+from learners.errors import InvalidLabelError, LearnerFailedError
+from stream.errors import ShardStoppedError
+from stream.shard import digest
+from stream.shard.effects import Effects, Outputs, Value
+from stream.shard.label_join import LabelJoin, or_never
+from stream.shard.parts import NEVER_MS, Parts
+from stream.shard.plan import Plan
+from stream.shard.step import Step
+
+PROBES = 5
+"""So many recent events travel with a snapshot as its probes."""
+
+
+class Shard:
+    """The state of one shard; `parts` is all of it that must survive.
+
+    Parameters
+    ----------
+    plan
+        What the configuration says, compiled.
+    shard
+        The partition number, from 0.
+    parts
+        The state to go on from; a fresh one by default.
+    """
+
+    __slots__ = (
+        "_decode",
+        "_due_ms",
+        "_effects",
+        "_encode",
+        "_features",
+        "_join",
+        "_label_of",
+        "_recent",
+        "parts",
+        "plan",
+        "shard",
+    )
+
+    def __init__(self, plan: Plan, shard: int, parts: Parts | None = None) -> None:
+        self.plan = plan
+        self.shard = shard
+        self.parts = parts or plan.fresh_parts()
+        self._effects = Effects(plan, shard, self.parts)
+        self._join = LabelJoin(self._effects)
+        # Bound once: looking these up by name for each record would cost about 1 µs.
+        self._decode = plan.decode_event
+        self._encode = plan.encode_prediction
+        self._label_of = plan.label_of
+        self._features: dict[str, Value] | None = None
+        self._recent: deque[dict[str, Value]] = deque(maxlen=PROBES)
+        self._due_ms = self._next_due_ms()
+
+    def apply(self, step: Step, outputs: Outputs | None = None) -> list[dict[str, Any]]:
+        """Applies a step and gives the outcome of each of its commands.
+
+        What the step says to the outside is appended to `outputs` as (topic, record); without it (a
+        replay) nothing is encoded, and the state moves just the same.
+
+        Raises
+        ------
+        ShardStoppedError
+            A learner failed. The state is spent: recover it from the log.
+        """
+        effects, parts, event, label = self._effects, self.parts, self._event, self._join.apply
+        effects.outputs = outputs
+        try:
+            outcomes = [self._command(record) for record in step.commands]
+            if step.tick_ms is not None:
+                self._move_clock(step.tick_ms)
+            for merge_ms, record in step.records:
+                effects.record = record
+                if merge_ms > parts.clock_ms:
+                    self._move_clock(merge_ms)
+                if record[0] == "events":
+                    event(merge_ms, record)
+                else:
+                    label(record)
+        except LearnerFailedError as error:
+            raise self._stopped(error) from error
+        finally:
+            effects.outputs = effects.record = None
+        if self._features is not None:
+            self._recent.append(self._features)
+            self._features = None
+        return outcomes
+
+    def next_tick_ms(self) -> int | None:
+        """The earliest stream time (ms) at which a tick would change something, if there is one."""
+        due_ms = self._next_due_ms()
+        return None if due_ms >= NEVER_MS else due_ms + 1
+
+    def recent_features(self) -> list[dict[str, Value]]:
+        """Features of a few recent events: what a snapshot's probes ask the learner."""
+        return [dict(features) for features in self._recent]
+
+    def _event(self, merge_ms: int, record: Record) -> None:
+        parts, effects = self.parts, self._effects
+        index = parts.events
+        parts.events = index + 1
+        try:
+            event_id, time_ms, features, given = self._decode(record, merge_ms)
+            label = None if given is None else self._label_of(given)
+        except RejectedError as error:
+            effects.dead(record, index, error.reason, error.detail)
+            return
+        except InvalidLabelError as error:
+            effects.dead(record, index, "bad_label", str(error))
+            return
+        if self.plan.checks_ids and not self._first_time(event_id, time_ms):
+            effects.dead(record, index, "duplicate", f"an event with id {event_id!r} came before")
+            return
+
+        learner = parts.learner
+        answer = learner.predict(features)
+        self._features = features
+        parts.digest = digest.prediction(parts.digest, event_id, answer)
+        if effects.outputs is not None:
+            body = self._encode(record, event_id, time_ms, answer, [])
+            effects.outputs.append(("predictions", NewRecord(body, record[4])))
+
+        watches = effects.watches
+        for name, watch in watches.features:
+            value = features.get(name)
+            if value is not None and type(value) is not str:
+                effects.observe(watch, float(value), index, time_ms)
+        if watches.prediction:
+            signal = answer[0] if self.plan.predicts_numbers else answer[1]
+            if signal is not None:
+                for watch in watches.prediction:
+                    effects.observe(watch, float(signal), index, time_ms)  # type: ignore[arg-type]
+
+        if not learner.learns_from_labels:
+            learner.learn(features, None)
+        if self._due_ms >= NEVER_MS:
+            self._due_ms = self._next_due_ms()
+        if label is None:
+            self._join.wait_for(event_id, index, time_ms, features, answer)
+            if self._join.due_ms < self._due_ms:
+                self._due_ms = self._join.due_ms
+            return
+        wrong, loss = parts.quality.inline(time_ms, answer, label)
+        parts.counters.joined += 1
+        if watches.labels:
+            effects.observe_label(wrong, loss, label, index, time_ms)
+        if learner.learns_from_labels:
+            learner.learn(features, label)
+
+    def _first_time(self, event_id: str, time_ms: int) -> bool:
+        """Whether the id was not seen within its keeping time; it is from now on."""
+        parts, wait_ms = self.parts, self.plan.wait_ms
+        seen = parts.seen
+        seen.expire(parts.clock_ms)
+        if event_id in seen or event_id in parts.pending:
+            return False
+        seen.add(event_id, NEVER_MS if wait_ms is None else time_ms + 2 * wait_ms)
+        return True
+
+    def _move_clock(self, clock_ms: int) -> None:
+        """Moves the shard's clock on, and ends what is due by it."""
+        parts = self.parts
+        if clock_ms <= parts.clock_ms:
+            return
+        parts.clock_ms = clock_ms
+        if clock_ms <= self._due_ms and clock_ms <= self._join.due_ms:
+            return
+        self._join.expire(clock_ms)
+        parts.quality.advance(clock_ms)
+        parts.learner.threshold = self.plan.threshold(parts.learner.threshold, parts.quality)
+        self._due_ms = self._next_due_ms()
+
+    def _next_due_ms(self) -> int:
+        return min(self._join.due_ms, or_never(self.parts.quality.next_deadline_ms()))
+
+    def _command(self, record: Record) -> dict[str, Any]:
+        """The outcome of a command record; none is known yet, and a refusal is an outcome too."""
+        ordinal = self.parts.commands
+        self.parts.commands = ordinal + 1
+        detail = "this driftline knows no commands yet"
+        self._effects.dead(record, ordinal, "unknown_command", detail)
+        return {"offset": record.offset, "outcome": "refused", "detail": detail}
+
+    def _stopped(self, error: LearnerFailedError) -> ShardStoppedError:
+        record = self._effects.record
+        where = (
+            f"{record.topic} partition {record.partition} offset {record.offset}"
+            if record is not None
+            else "a label assumed after the wait"
+        )
+        mend = error.hint or "mend the model or its features"
+        return ShardStoppedError(
+            f"the champion failed to {error.phase} at {where}: {error}",
+            f"{mend}; nothing of this step was committed",
+            topic=record.topic if record else "events",
+            partition=self.shard,
+            offset=record.offset if record else -1,
+        )

@@ -1,0 +1,166 @@
+"""The worker: polls, steps and commits the shards that the transport gives it, until it is told to
+stop.
+
+One turn is: poll; offer what came to each shard; prepare one step for each; commit them together;
+confirm.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from consumers.transport import Transport
+from stream.configuration import Configuration
+from stream.shard.admission import Admission
+from stream.shard.checkpoint import Checkpointer, Snapshots
+from stream.shard.restore import Restored, restore
+from stream.shard.runner import Faults, ShardRunner
+
+log = logging.getLogger(__name__)
+
+POLL_RECORDS = 2_000
+IDLE_POLL_S = 0.5
+
+
+class Worker:
+    """One worker of a service.
+
+    Parameters
+    ----------
+    configuration
+        The configuration to run; its semantic part must be the one that the journal has in force.
+    transport
+        This worker's view of the log.
+    snapshots
+        Where snapshots are kept and how they are signed.
+    use_journal_configuration
+        Run what the journal has in force where the file differs, instead of stopping.
+    clock
+        Monotonic seconds; only ticks, bounded waits and the age of snapshots depend on it.
+    faults
+        Called with the name of each boundary that is passed; may raise (simulation).
+    on_restored
+        Called when a shard has been recovered.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        transport: Transport,
+        snapshots: Snapshots,
+        *,
+        use_journal_configuration: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        faults: Faults = lambda boundary: None,
+        on_restored: Callable[[int, Restored], None] = lambda shard, restored: None,
+    ) -> None:
+        self.configuration = configuration
+        self.transport = transport
+        self.runners: dict[int, ShardRunner] = {}
+        self._snapshots = snapshots
+        self._use_journal_configuration = use_journal_configuration
+        self._clock = clock
+        self._faults = faults
+        self._on_restored = on_restored
+        self._stopping = False
+
+    def run(self) -> None:
+        """Works until `stop`; then snapshots every shard after its last committed step and leaves.
+
+        Raises
+        ------
+        StreamError, ConsumersError, LearnersError
+            Whatever makes going on unsafe. What was committed before it stays, and nothing else.
+        """
+        while not self._stopping:
+            self.turn(IDLE_POLL_S)
+        self.leave()
+
+    def run_until_idle(self) -> None:
+        """Works until every input of every shard is at its end and nothing is left to publish."""
+        while self.turn(0.0) or self._is_busy():
+            pass
+
+    def stop(self) -> None:
+        """Makes `run` end after the step in hand; safe in a signal handler."""
+        self._stopping = True
+        self.transport.interrupt()
+
+    def turn(self, timeout_s: float) -> bool:
+        """One round of poll, step, commit; True if anything was committed."""
+        full = [item for runner in self.runners.values() for item in runner.full()]
+        polled = self.transport.poll(self._patience_s(timeout_s), POLL_RECORDS, full)
+        for shard in polled.lost:
+            self.runners.pop(shard, None)
+        for shard in polled.gained:
+            self._gain(shard)
+        for shard, inputs in polled.inputs.items():
+            self.runners[shard].offer(inputs)
+        self._faults("polled")
+        return self._step()
+
+    def leave(self) -> None:
+        """Snapshots every shard that has moved since its last one, and publishes the snapshots."""
+        for runner in self.runners.values():
+            if runner.checkpointer.is_behind():
+                runner.snapshot("sigterm")
+        for runner in self.runners.values():
+            runner.checkpointer.wait()
+        # A publication is a step of its own; retiring what it replaces follows in the same entry.
+        self._step(publish_only=True)
+        for runner in self.runners.values():
+            runner.checkpointer.wait()
+
+    def _step(self, *, publish_only: bool = False) -> bool:
+        commits = []
+        prepared = []
+        for runner in self.runners.values():
+            commit = runner.prepare(publish_only=publish_only)
+            if commit is not None:
+                commits.append(commit)
+                prepared.append(runner)
+        if not commits:
+            return False
+        self.transport.commit(commits)
+        self._faults("committed")
+        for runner in prepared:
+            runner.confirmed()
+        return True
+
+    def _gain(self, shard: int) -> None:
+        restored = restore(
+            self.transport,
+            shard,
+            self.configuration,
+            self._snapshots,
+            use_journal_configuration=self._use_journal_configuration,
+        )
+        checkpointer = Checkpointer(
+            self._snapshots, restored.published, restored.orphans, self._clock, self._faults
+        )
+        runner = ShardRunner(
+            restored.shard,
+            restored.journal,
+            restored.sequence,
+            restored.positions,
+            checkpointer,
+            Admission(self._clock),
+            announce=restored.announce,
+            clock=self._clock,
+            faults=self._faults,
+        )
+        self.runners[shard] = runner
+        self.transport.start(shard, runner.positions)
+        self._on_restored(shard, restored)
+
+    def _patience_s(self, timeout_s: float) -> float:
+        """How long a poll may wait: not at all while there is work in hand, and never past a
+        tick."""
+        for runner in self.runners.values():
+            timeout_s = min(timeout_s, runner.patience_s())
+        return max(0.0, timeout_s)
+
+    def _is_busy(self) -> bool:
+        return not self.runners or any(runner.is_busy() for runner in self.runners.values())
