@@ -300,3 +300,9 @@ def test_every_kind_of_bad_label_is_refused_with_its_reason(value, reason):
     with pytest.raises(RejectedError) as caught:
         LabelDecoder(max_bytes=2000).decode(record(value, "labels"))
     assert caught.value.reason == reason
+
+
+def test_a_record_may_be_as_large_as_the_bound_and_no_larger():
+    settings = EventsSettings(id=None, time=None, max_bytes=10)
+    assert decode(b'{"x":1234}', settings).features == {"x": 1234}
+    assert reason_of(b'{"x":12345}', settings) == "too_large"
