@@ -37,8 +37,8 @@ class InputBatch(NamedTuple):
     """New records of one input of one shard, in offset order, as tuples of the log.
 
     `position` is the next offset to fetch after these records; it jumps over gaps. `end` is the
-    partition's committed end, read not before the records: `position <= end` always, and
-    `position == end` says that nothing older than this poll is left to fetch.
+    partition's committed end, read after the records of *all* inputs: `position <= end` always, and
+    `position == end` says that nothing older than any record of this poll is left to fetch.
     """
 
     records: Sequence[Record]
@@ -95,8 +95,10 @@ class Log(Protocol):
     def append(self, records: Sequence[tuple[str, int, NewRecord]]) -> list[int]:
         """Writes records to (role, partition), all or nothing, and gives their offsets in order.
 
-        An input's record stamped over `MAX_AHEAD_MS` ahead raises `RecordRefusedError`. Stamps that
-        the log gives never go back within a partition; those of the writer are kept as they are.
+        They can be read on return. An input's record stamped over `MAX_AHEAD_MS` ahead raises
+        `RecordRefusedError`. Stamps that the log gives never go back within a partition; those of
+        the writer are kept as they are.
+        Records of `status` have keys; only the newest of each key is sure to stay.
         """
         ...
 
@@ -150,10 +152,11 @@ class Transport(Log, Protocol):
     ) -> Polled:
         """New records of the started shards, at most `max_records` of each input.
 
-        Returns at once when there is a record, a gain or a loss; else waits up to `timeout_s`, or
-        until interrupted. Inputs (shard, role) in `full` are not fetched and never end the wait;
-        their batches are empty, with position and end. A gained shard gives nothing before
-        `start`. Raises `OffsetOutOfRangeError` if records not yet fetched have been trimmed.
+        Returns at once when there is a record, a position that moved over a gap, a gain or a loss;
+        else waits up to `timeout_s`, or until interrupted. Inputs (shard, role) in `full` are not
+        fetched and never end the wait; their batches are empty, with position and end. A gained
+        shard gives nothing before `start`. Raises `OffsetOutOfRangeError` if records not yet
+        fetched have been trimmed.
         """
         ...
 
@@ -168,8 +171,9 @@ class Transport(Log, Protocol):
     def commit(self, steps: Sequence[StepCommit]) -> None:
         """Writes outputs, positions and notes of one step for each of one or more shards.
 
-        All of it is committed on return. `CommitFailedError` and `LogFullError`: nothing was
-        written. `CommitUnknownError`: all of it, or nothing.
+        All of it is committed on return; on Kafka it can be read within moments, not all topics at
+        once. `CommitFailedError` and `LogFullError`: nothing was written. `CommitUnknownError`:
+        all of it, or nothing.
         """
         ...
 

@@ -1,5 +1,6 @@
 """The three logs, by name."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -9,8 +10,6 @@ import pytest
 
 from tests.consumers.transports.worlds import MemoryWorld, UrlWorld, World, sqlite_world
 from tests.integration.kafka.broker import kafka_for_tests
-
-_numbers = count()
 
 
 @pytest.fixture(scope="session")
@@ -24,21 +23,22 @@ def kafka() -> Iterator[str]:
     params=[
         "memory",
         "sqlite",
+        pytest.param("kafka", marks=[pytest.mark.kafka, pytest.mark.xdist_group("kafka")]),
     ]
 )
 def new_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], World]]:
     """Gives a new service's log at each call, without topics yet."""
+    numbers = count()
     with ExitStack() as closing:
 
         def make() -> World:
-            number = next(_numbers)
             if request.param == "memory":
                 return MemoryWorld()
             if request.param == "sqlite":
-                return sqlite_world(tmp_path / str(number), closing)
+                return sqlite_world(tmp_path / str(next(numbers)), closing)
             bootstrap = request.getfixturevalue("kafka")
-            service = f"flights-{number}-{tmp_path.name}".replace("[", "-").replace("]", "")
-            return UrlWorld(f"kafka://{bootstrap}", service, closing)
+            # Unique, since a broker that was given outlives the test.
+            return UrlWorld(f"kafka://{bootstrap}", f"flights-{uuid.uuid4()}", closing)
 
         yield make
 

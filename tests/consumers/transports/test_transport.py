@@ -14,20 +14,17 @@ from consumers.errors import (
     TransportClosedError,
     WorkerRunningError,
 )
-from consumers.transport import MAX_NOTE_BYTES, OUTPUTS, Committed, Log
+from consumers.transport import MAX_NOTE_BYTES, OUTPUTS, Committed
 from tests.consumers.transports.worlds import (
     PATIENCE_S,
     Worker,
     World,
     at,
+    expect,
     record,
     step,
     values,
 )
-
-
-def read_values(log: Log, topic: str, partition: int) -> list[str]:
-    return values(list(log.read(topic, partition, 0)))
 
 
 def append(world: World, topic: str, partition: int, *texts: str) -> list[int]:
@@ -206,8 +203,8 @@ def test_a_commit_puts_outputs_positions_and_note_on_the_log(world: World) -> No
 
     log = world.log()
     for role in OUTPUTS:
-        assert read_values(log, role, 0) == [f"{role}-{number}" for number in range(3)]
-        assert read_values(log, role, 1) == []
+        expect(log, role, 0, [f"{role}-{number}" for number in range(3)])
+        expect(log, role, 1, [])
     assert log.committed(0) == Committed(at(events=position), "7 ✓")
     assert worker.transport.committed(0) == log.committed(0)
     assert log.committed(1) is None
@@ -232,9 +229,9 @@ def test_several_shards_commit_together_and_the_latest_commit_counts(world: Worl
     log = world.log()
     assert log.committed(0) == Committed(at(events=events), "2")
     assert log.committed(1) == Committed(at(labels=labels), "2")
-    assert read_values(log, "journal", 0) == ["j0", "j1"]
-    assert read_values(log, "journal", 1) == ["k0"]
-    assert read_values(log, "alerts", 1) == ["k"]
+    expect(log, "journal", 0, ["j0", "j1"])
+    expect(log, "journal", 1, ["k0"])
+    expect(log, "alerts", 1, ["k"])
 
 
 def test_a_failed_commit_leaves_nothing_of_any_shard_and_spends_the_transport(
@@ -257,8 +254,8 @@ def test_a_failed_commit_leaves_nothing_of_any_shard_and_spends_the_transport(
 
     # then nothing of either is there, and this transport does nothing any more
     log = world.log()
-    assert read_values(log, "predictions", 0) == ["kept"]
-    assert read_values(log, "predictions", 1) == []
+    expect(log, "predictions", 0, ["kept"])
+    expect(log, "predictions", 1, [])
     assert log.committed(0) == Committed(at(events=offset + 1), "1")
     assert log.committed(1) is None
     with pytest.raises(TransportClosedError):
@@ -269,7 +266,7 @@ def test_a_failed_commit_leaves_nothing_of_any_shard_and_spends_the_transport(
     worker = Worker(world.join()).start(0, events=offset + 1)
     assert worker.take(0, "events", 1) == ["b"]
     worker.transport.commit([step(0, [("predictions", record("again"))], "2", events=offset + 2)])
-    assert read_values(log, "predictions", 0) == ["kept", "again"]
+    expect(log, "predictions", 0, ["kept", "again"])
 
 
 def test_what_a_dead_worker_had_not_committed_comes_again(world: World) -> None:
@@ -296,7 +293,7 @@ def test_of_two_workers_one_is_refused_while_others_read_and_append(world: World
         # The log has one worker: it goes on, and the next may come when it has left.
         append(world, "events", 0, "beside")
         worker.transport.commit([step(0, [("journal", record("first"))], "1")])
-        assert read_values(world.log(), "journal", 0) == ["first"]
+        written = ["first", "second"]
         worker.transport.close()
         second = Worker(world.join()).start(0)
     else:
@@ -305,12 +302,12 @@ def test_of_two_workers_one_is_refused_while_others_read_and_append(world: World
         append(world, "events", 0, "beside")
         with pytest.raises(CommitFailedError):
             worker.transport.commit([step(0, [("journal", record("first"))], "1")])
-        assert read_values(world.log(), "journal", 0) == []
+        written = ["second"]
         worker.transport.close()
 
     assert second.take(0, "events", 1) == ["beside"]
     second.transport.commit([step(0, [("journal", record("second"))], "2")])
-    assert read_values(world.log(), "journal", 0)[-1] == "second"
+    expect(world.log(), "journal", 0, written)
 
 
 def test_a_worker_appends_beside_its_steps(world: World) -> None:
@@ -319,9 +316,9 @@ def test_a_worker_appends_beside_its_steps(world: World) -> None:
     worker.transport.append([("status", 0, record("up", "0")), ("events", 0, record("self"))])
 
     assert worker.take(0, "events", 1) == ["self"]
-    assert read_values(world.log(), "status", 0) == ["up"]
+    expect(world.log(), "status", 0, ["up"])
     assert worker.transport.partitions() == 2
-    assert read_values(worker.transport, "status", 0) == ["up"]
+    expect(worker.transport, "status", 0, ["up"])
 
 
 def test_a_closed_transport_does_nothing(world: World) -> None:

@@ -78,6 +78,16 @@ def values(records: list[Record] | tuple[Record, ...]) -> list[str]:
     return [(record.value or b"").decode() for record in records]
 
 
+def expect(log: Log, topic: str, partition: int, texts: list[str]) -> None:
+    """Waits until the partition holds just these: a commit may be readable a moment after it."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        found = values(list(log.read(topic, partition, 0)))
+        if found == texts or time.monotonic() > deadline_s:
+            break
+    assert found == texts
+
+
 def at(**positions: int) -> dict[str, int]:
     """Positions of all inputs; those not named are 0."""
     return {role: positions.get(role, 0) for role in INPUTS}

@@ -1,0 +1,79 @@
+"""A service's topics on a broker: their names and settings, and that they are as they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kafka import errors as kafka_errors
+
+from consumers.errors import PartitionCountError, TopicsMissingError
+from consumers.transport import INPUTS, MAX_AHEAD_MS, STATUS, TOPICS
+
+# Nothing goes before driftline trims it: recovery needs the log from its last snapshot on.
+_KEPT: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+_OF_INPUTS: Final = _KEPT | {
+    "message.timestamp.type": "CreateTime",
+    "message.timestamp.after.max.ms": str(MAX_AHEAD_MS),
+}
+_OF_STATUS: Final = {"cleanup.policy": "compact"}
+
+
+def real_names(service: str, topics: Mapping[str, str]) -> dict[str, str]:
+    """Role → the broker's name for its topic."""
+    return {role: topics.get(role, f"{service}.{role}") for role in TOPICS}
+
+
+def create(admin: Any, names: Mapping[str, str], partitions: int) -> None:
+    """Makes the topics that are missing; raises `PartitionCountError` where others do not fit."""
+    counts = _counts(admin, names)
+    _require_equal(counts, names, partitions)
+    missing = {
+        names[role]: {
+            "num_partitions": partitions,
+            "replication_factor": -1,
+            "configs": _settings(role),
+        }
+        for role in TOPICS
+        if role not in counts
+    }
+    if missing:
+        try:
+            admin.create_topics(missing, wait_for_metadata=True)
+        except kafka_errors.TopicAlreadyExistsError:
+            # Somebody else made some of them just now.
+            create(admin, names, partitions)
+
+
+def count(admin: Any, names: Mapping[str, str]) -> int:
+    """The partitions of each topic; raises `TopicsMissingError` and `PartitionCountError`."""
+    counts = _counts(admin, names)
+    missing = [names[role] for role in TOPICS if role not in counts]
+    if missing:
+        raise TopicsMissingError(f"the broker has no {', '.join(missing)}")
+    _require_equal(counts, names, counts[INPUTS[0]])
+    return counts[INPUTS[0]]
+
+
+def _require_equal(counts: Mapping[str, int], names: Mapping[str, str], partitions: int) -> None:
+    other = [f"{names[role]} has {count}" for role, count in counts.items() if count != partitions]
+    if other:
+        raise PartitionCountError(
+            f"all topics have {partitions} partitions, for ever; {', '.join(other)}"
+        )
+
+
+def _counts(admin: Any, names: Mapping[str, str]) -> dict[str, int]:
+    """Role → partitions, of the topics that exist."""
+    roles = {name: role for role, name in names.items()}
+    return {
+        roles[topic["name"]]: len(topic["partitions"])
+        for topic in admin.describe_topics(list(names.values()))
+        if topic["error_code"] == kafka_errors.NoError.errno
+    }
+
+
+def _settings(role: str) -> dict[str, str]:
+    if role == STATUS:
+        return _OF_STATUS
+    return _OF_INPUTS if role in INPUTS else _KEPT
