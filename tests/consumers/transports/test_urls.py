@@ -1,0 +1,37 @@
+"""A log is named by a URL."""
+
+import pytest
+
+from consumers.errors import LogUnavailableError, SettingsError, TopicsMissingError
+from consumers.transports import open_log, open_transport
+
+
+@pytest.mark.parametrize("url", ["", "flights.db", "sqlite:", "kafka:", "kafka://", "redis://x"])
+def test_a_url_of_no_log_is_refused_with_those_there_are(url: str) -> None:
+    for opening in (open_log, open_transport):
+        with pytest.raises(SettingsError, match=r"memory:.*sqlite:PATH.*kafka://") as caught:
+            opening(url, "flights")
+        assert caught.value.hint is not None
+
+
+def test_only_roles_can_be_renamed() -> None:
+    with pytest.raises(SettingsError, match="not metrics"):
+        open_log("memory:", "flights", {"metrics": "other"})
+
+
+def test_a_memory_log_is_joined_with_its_topics() -> None:
+    transport = open_transport("memory:", "flights")
+
+    assert transport.partitions() == 1
+    with pytest.raises(TopicsMissingError):
+        open_log("memory:", "flights").partitions()
+
+
+@pytest.mark.kafka
+@pytest.mark.xdist_group("kafka")
+def test_a_broker_that_does_not_answer_is_said_to() -> None:
+    log = open_log("kafka://127.0.0.1:9", "flights")
+
+    with pytest.raises(LogUnavailableError, match=r"127\.0\.0\.1:9") as caught:
+        log.partitions()
+    assert caught.value.hint is not None
