@@ -86,6 +86,33 @@ def test_every_flipped_byte_is_found() -> None:
         assert caught.value.hint
 
 
+def signed_again(old: bytes, new: bytes) -> bytes:
+    assert len(old) == len(new)
+    changed = DATA[:-32].replace(old, new)
+    assert changed != DATA[:-32]
+    return changed + KEY.sign(changed)
+
+
+def test_a_section_without_its_hash_is_found_though_the_signature_holds() -> None:
+    sha256 = encoded().header.sections[1].sha256
+    with pytest.raises(SnapshotCorruptError, match="section pending must have the hash"):
+        decode_snapshot(signed_again(sha256.encode(), b"0" * 64), KEYRING)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b'"sequence":', b'"Sequence":', "does not fit format 1"),
+        (encoded().header.state_digest.encode(), b"0" * 64, "contradicts itself"),
+    ],
+)
+def test_a_header_that_makes_no_sense_is_found_though_the_signature_holds(
+    old: bytes, new: bytes, message: str
+) -> None:
+    with pytest.raises(SnapshotCorruptError, match=message):
+        decode_snapshot(signed_again(old, new), KEYRING)
+
+
 @settings(max_examples=300)
 @given(st.data())
 def test_no_damage_passes(data: st.DataObject) -> None:

@@ -88,7 +88,10 @@ for step in ("temp", "written", "synced", "linked", "durable"):
 def test_a_writer_at_work_is_not_swept_away(tmp_path: Path) -> None:
     at_work, go_on = threading.Event(), threading.Event()
 
+    steps: list[str] = []
+
     def reached(step: str) -> None:
+        steps.append(step)
         if step == "synced":
             at_work.set()
             go_on.wait()
@@ -102,6 +105,7 @@ def test_a_writer_at_work_is_not_swept_away(tmp_path: Path) -> None:
     writer.join()
 
     assert files(tmp_path) == ["j/0/a", "j/0/b"]
+    assert steps == ["temp", "written", "synced", "linked", "durable"]  # and not begun again
 
 
 def test_processes_that_put_at_once_create_one_object(tmp_path: Path) -> None:
