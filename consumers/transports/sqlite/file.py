@@ -33,6 +33,8 @@ BUSY_TIMEOUT_S: Final = 10.0
 # are written and read 1.5 times as fast as those of a composite one.
 OFFSET_BITS: Final = 40
 
+_ELSEWHERE: Final = "point `log:` at another path"
+
 _SCHEMA: Final = f"""
     PRAGMA application_id = {APPLICATION_ID};
     PRAGMA user_version = {FORMAT};
@@ -81,6 +83,7 @@ def open_log(path: Path, service: str) -> sqlite3.Connection:
         uri = f"file:{quote(str(path))}?mode=rw"
         db = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
+            _require_ours(db, path)
             owner = db.execute("SELECT name FROM service").fetchone()
             if owner is None or owner[0] != service:
                 raise LogUnreadableError(
@@ -143,27 +146,34 @@ def _recognise(path: Path) -> bool:
             f"{path} has {stat.st_nlink} names (hard links); SQLite would keep a journal for each",
             "copy the file instead of linking it, and remove all names but one",
         )
-    not_ours = "point `log:` at another path"
     if not path.is_file():
-        raise LogUnreadableError(f"{path} is not a file", not_ours)
+        raise LogUnreadableError(f"{path} is not a file", _ELSEWHERE)
+    if stat.st_size == 0:
+        return False
     with translated(path):
-        uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
-        db = sqlite3.connect(uri, uri=True)
+        db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
         try:
-            (application_id,) = db.execute("PRAGMA application_id").fetchone()
-            (version,) = db.execute("PRAGMA user_version").fetchone()
+            _require_ours(db, path)
+        except sqlite3.DatabaseError as error:
+            # Without its journal a database in the middle of a checkpoint looks damaged; opened
+            # together they tell.
+            if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
+                raise
         finally:
             db.close()
+    return True
+
+
+def _require_ours(db: sqlite3.Connection, path: Path) -> None:
+    (application_id,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
     if application_id != APPLICATION_ID:
-        if stat.st_size == 0:
-            return False
-        raise LogUnreadableError(f"{path} is a database of another program", not_ours)
+        raise LogUnreadableError(f"{path} is a database of another program", _ELSEWHERE)
     if version > FORMAT:
         raise LogUnreadableError(
             f"{path} is of format {version}; this driftline reads format {FORMAT}",
             "use the driftline that wrote it, or a newer one",
         )
-    return True
 
 
 @contextmanager
@@ -181,7 +191,7 @@ def _translate(error: sqlite3.Error, path: Path) -> Exception:
         case sqlite3.SQLITE_FULL:
             return LogFullError(f"{path}: the disk is full", "free some space, then start again")
         case sqlite3.SQLITE_NOTADB:
-            return LogUnreadableError(f"{path} is not a log", "point `log:` at another path")
+            return LogUnreadableError(f"{path} is not a log", _ELSEWHERE)
         case sqlite3.SQLITE_CORRUPT:
             return LogUnreadableError(f"{path} is damaged: {error}", "restore it from a backup")
         case sqlite3.SQLITE_TOOBIG:

@@ -1,6 +1,7 @@
 """What only the log in a file can suffer: killed processes, full disks, other people's files."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -340,6 +341,26 @@ def test_a_damaged_log_says_so(path: Path) -> None:
     with pytest.raises(LogUnreadableError, match="damaged") as caught:
         list(SqliteLog(path, "flights").read("events", 0, 0))
     assert caught.value.hint is not None
+
+
+def test_a_log_left_in_the_middle_of_a_checkpoint_is_whole(path: Path) -> None:
+    # given a log whose changes still stand in its journal, and the same a checkpoint later
+    log = SqliteLog(path, "flights")
+    texts = [f"{number:0100}" for number in range(1_000)]
+    log.append([("events", 0, record(text)) for text in texts])
+    left = path.with_name("left.db")
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{path}{suffix}", f"{left}{suffix}")
+    log.close()
+
+    # when only the first page of that checkpoint has reached the file
+    with left.open("r+b") as file:
+        file.write(path.read_bytes()[:8_192])
+
+    # then nothing is missing
+    worker = Worker(SqliteTransport(left, "flights")).start(0)
+    assert worker.take(0, "events", len(texts)) == texts
+    worker.transport.close()
 
 
 def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:

@@ -151,6 +151,7 @@ class Worker:
     def drain(self, *shards: int) -> None:
         """Polls until every input of the shards is at its end."""
         names = [(shard, role) for shard in shards for role in INPUTS]
+        self.end.clear()
         self.poll_until(
             lambda: all(
                 name in self.end and self.position[name] == self.end[name] for name in names
