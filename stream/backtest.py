@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from consumers.record import NewRecord
 from stream.configuration import Configuration
 from stream.file_stream import LabelSource, merged_records, with_labels
 from stream.shard.effects import Outputs
@@ -26,7 +27,7 @@ from stream.shard.step import Step
 
 STEP_RECORDS = 2_000
 
-OnOutput = Callable[[str, bytes], None]
+OnOutput = Callable[[str, NewRecord], None]
 
 
 @dataclass(slots=True)
@@ -50,7 +51,8 @@ class Backtest:
             "events": parts.events,
             "labels": quality["labels"],
             "predictions": self.predictions,
-            "dead_letters": dict(parts.counters.dead_letters),
+            "dead_letters": self.dead_letters,
+            "dead_letter_reasons": dict(parts.counters.dead_letters),
             "pending": parts.pending.unlabelled,
             "metrics": quality["metrics"],
             "baselines": quality["baselines"],
@@ -81,7 +83,7 @@ def backtest(
     labels
         Where the labels are and when they come.
     on_output
-        Called with topic and body of every prediction, dead letter and alert.
+        Called with topic and record of every prediction, dead letter and alert, in their order.
     on_progress
         Called with the number of events so far.
 
@@ -117,4 +119,4 @@ def _collect(
         else:
             result.alerts.append(orjson.loads(record.value or b"null"))
         if on_output is not None:
-            on_output(topic, record.value or b"")
+            on_output(topic, record)

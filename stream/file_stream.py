@@ -41,6 +41,11 @@ class LabelSource:
         return self.time_column is not None or self.delay is not None
 
 
+def check_source(configuration: Configuration, path: Path, labels: LabelSource) -> None:
+    """Reads the head of the file: FileError unless it has rows, and every column that is named."""
+    _rows(configuration, path, labels)
+
+
 def with_labels(
     configuration: Configuration, labels: LabelSource
 ) -> tuple[Configuration, LabelSource]:
@@ -60,6 +65,11 @@ def with_labels(
         raise ConfigurationError(
             "label times are compared with the events' time, and `events.time` is null",
             "name the time column in `events.time`",
+        )
+    if column is not None and column in (events.id, events.time, labels.time_column):
+        raise ConfigurationError(
+            f"a label needs a column of its own, and {column!r} has another part already",
+            "see `events.id`, `events.time` and --label-time",
         )
     inline = None if labels.is_late else column
     events = events.model_copy(update={"label": inline})
@@ -88,29 +98,22 @@ def merged_records(
 
 def _rows(configuration: Configuration, path: Path, labels: LabelSource) -> Iterator[Row]:
     events = configuration.events
-    wanted = [events.id, events.time, labels.column, labels.time_column, *(events.features or ())]
-    return read_rows(path, [column for column in wanted if column is not None])
+    roles = (events.id, events.time, events.key, events.label, labels.column, labels.time_column)
+    wanted = [column for column in (*roles, *(events.features or ())) if column is not None]
+    return read_rows(path, wanted)
 
 
 def _events(configuration: Configuration, path: Path, labels: LabelSource) -> Iterator[Record]:
     events = configuration.events
-    hidden = [labels.time_column] if labels.time_column is not None else []
-    if labels.is_late and labels.column is not None:
-        hidden.append(labels.column)
+    # What is known only later must not be learnt from.
+    hidden = {labels.column, labels.time_column} if labels.is_late else set()
+    hidden -= {None, events.id, events.time}
     clock_ms = 0
     for number, row in enumerate(_rows(configuration, path, labels)):
         clock_ms = _time_of(row, events.time, number, clock_ms)
-        for name in hidden:
-            row.pop(name, None)
-        key = row.get(events.key or events.id or "")
-        yield Record(
-            "events",
-            0,
-            number,
-            clock_ms,
-            None if key is None else str(key).encode(),
-            orjson.dumps(row),
-        )
+        key = _key_of(row, configuration)
+        body = {name: value for name, value in row.items() if name not in hidden}
+        yield Record("events", 0, number, clock_ms, key, orjson.dumps(body))
 
 
 def _late_labels(configuration: Configuration, path: Path, labels: LabelSource) -> list[Record]:
@@ -120,30 +123,37 @@ def _late_labels(configuration: Configuration, path: Path, labels: LabelSource) 
     column, time_column = labels.column, labels.time_column
     assert column is not None, "late labels have a column"
     delay_ms = 0 if labels.delay is None else int(labels.delay.total_seconds() * 1000)
-    found: list[tuple[int, int, bytes]] = []
+    found: list[tuple[int, int, bytes | None, bytes]] = []
     clock_ms = 0
     for number, row in enumerate(_rows(configuration, path, labels)):
         clock_ms = _time_of(row, events.time, number, clock_ms)
-        value = row[column]
+        value = row.get(column)
         if value is None:
             continue
-        event_id = f"0-{number}" if events.id is None else row[events.id]
+        event_id = f"0-{number}" if events.id is None else row.get(events.id)
         if event_id is None:
             continue
         body: Row = {"id": event_id, "label": value}
         known_ms = clock_ms + delay_ms
         if time_column is not None:
-            given = row[time_column]
+            given = row.get(time_column)
             if given is None:
                 continue
             known_ms = _time_of(row, time_column, number, clock_ms)
             body["time"] = given
-        found.append((known_ms, number, orjson.dumps(body)))
+        found.append((known_ms, number, _key_of(row, configuration), orjson.dumps(body)))
     found.sort(key=lambda label: label[:2])
     return [
-        Record("labels", 0, offset, known_ms, None, body)
-        for offset, (known_ms, _, body) in enumerate(found)
+        Record("labels", 0, offset, known_ms, key, body)
+        for offset, (known_ms, _, key, body) in enumerate(found)
     ]
+
+
+def _key_of(row: Row, configuration: Configuration) -> bytes | None:
+    """The key of a row's event and of its label: equal keys lie in equal partitions."""
+    events = configuration.events
+    key = row.get(events.key or events.id or "")
+    return None if key is None else str(key).encode()
 
 
 def _time_of(row: Row, column: str | None, number: int, before_ms: int) -> int:
@@ -152,6 +162,6 @@ def _time_of(row: Row, column: str | None, number: int, before_ms: int) -> int:
     if column is None:
         return number * 1000
     try:
-        return parse_time_ms(row[column])
+        return parse_time_ms(row.get(column))
     except (RejectedError, ValueError):
         return before_ms

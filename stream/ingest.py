@@ -17,7 +17,7 @@ from consumers.record import NewRecord, Record
 from consumers.transport import Log
 from stream.configuration import Configuration
 from stream.errors import ConfigurationError
-from stream.file_stream import LabelSource, merged_records
+from stream.file_stream import LabelSource, check_source, merged_records, with_labels
 
 BATCH_RECORDS = 2_000
 TIME_HEADER = "driftline-time"
@@ -52,7 +52,8 @@ def ingest(
     FileError, LogError
         The file cannot be read, or the log cannot be written.
     """
-    labels = _checked(configuration, labels)
+    labels = check_ingest(configuration, path, labels)
+    timed = configuration.events.time is not None
     partitions = log.partitions()
     name = path.name.encode()
     start = _resume_at(log, partitions, name)
@@ -62,7 +63,7 @@ def ingest(
     started = time.monotonic()
     size = BATCH_RECORDS if rate is None else max(1, min(BATCH_RECORDS, round(rate / 10)))
     while batch := list(islice(records, size)):
-        log.append([_addressed(place, item, partitions, name) for place, (_, item) in batch])
+        log.append([_addressed(at, item, partitions, name, timed) for at, (_, item) in batch])
         written += len(batch)
         on_progress(written, skipped)
         if rate is not None:
@@ -70,7 +71,24 @@ def ingest(
     return written, skipped
 
 
-def _checked(configuration: Configuration, labels: LabelSource) -> LabelSource:
+def check_ingest(configuration: Configuration, path: Path, labels: LabelSource) -> LabelSource:
+    """The label source as it is ingested, before anything is written.
+
+    Raises
+    ------
+    ConfigurationError
+        The service would not find the labels where they are put.
+    FileError
+        The file cannot be read, holds no rows or lacks a column.
+    """
+    _check_labels(configuration, labels)
+    if labels.is_late:
+        _, labels = with_labels(configuration, labels)
+    check_source(configuration, path, labels)
+    return labels
+
+
+def _check_labels(configuration: Configuration, labels: LabelSource) -> None:
     events = configuration.events
     if not labels.is_late:
         if labels.column is not None and labels.column != events.label:
@@ -79,7 +97,7 @@ def _checked(configuration: Configuration, labels: LabelSource) -> LabelSource:
                 f"not {labels.column!r}",
                 f"set `events.label: {labels.column}`, or give --label-time or --label-delay",
             )
-        return labels
+        return
     if events.label is not None:
         raise ConfigurationError(
             f"`events.label` is {events.label!r}, so labels come with their events",
@@ -90,21 +108,21 @@ def _checked(configuration: Configuration, labels: LabelSource) -> LabelSource:
             "labels that come later are joined by id, and `events.id` is null",
             "name the column that identifies an event in `events.id`",
         )
-    return labels
 
 
 def _addressed(
-    number: int, record: Record, partitions: int, name: bytes
+    number: int, record: Record, partitions: int, name: bytes, timed: bool
 ) -> tuple[str, int, NewRecord]:
-    """A record with its partition and headers; without a key it goes round in turn."""
+    """A record with its partition and headers; without a key it goes round in turn.
+
+    Rows without times of their own come when they are appended.
+    """
     key = record.key
     partition = number % partitions if key is None else partition_for(key, partitions)
-    headers = (
-        (TIME_HEADER, b"%d" % record.timestamp_ms),
-        (ROW_HEADER, b"%d" % number),
-        (FILE_HEADER, name),
-    )
-    return record.topic, partition, NewRecord(record.value, key, headers)
+    headers = [(ROW_HEADER, b"%d" % number), (FILE_HEADER, name)]
+    if timed:
+        headers.append((TIME_HEADER, b"%d" % record.timestamp_ms))
+    return record.topic, partition, NewRecord(record.value, key, tuple(headers))
 
 
 def _resume_at(log: Log, partitions: int, name: bytes) -> int:
@@ -120,20 +138,21 @@ def _resume_at(log: Log, partitions: int, name: bytes) -> int:
 
 def _last_number(log: Log, topic: str, partition: int, name: bytes) -> int | None:
     for records in _backwards(log, topic, partition):
-        numbers = [
-            int(headers[ROW_HEADER])
-            for record in records
-            if (headers := dict(record.headers)).get(FILE_HEADER) == name
-        ]
-        if numbers:
-            return max(numbers)
+        last = None
+        for record in records:
+            headers = dict(record.headers)
+            if headers.get(FILE_HEADER) == name:
+                last = int(headers[ROW_HEADER])
+        if last is not None:
+            return last
     return None
 
 
-def _backwards(log: Log, topic: str, partition: int) -> Iterator[list[Record]]:
+def _backwards(log: Log, topic: str, partition: int) -> Iterator[Iterator[Record]]:
+    """The records in windows from the end on, each twice the one before; in order within one."""
     begin, end = log.begin_offset(topic, partition), log.end_offset(topic, partition)
     window = _LOOK_BACK
     while end > begin:
         start = max(begin, end - window)
-        yield list(log.read(topic, partition, start, end))
+        yield log.read(topic, partition, start, end)
         end, window = start, window * 2

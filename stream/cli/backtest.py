@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import orjson
 import typer
 
+from consumers.record import NewRecord
 from stream.backtest import OnOutput, backtest
 from stream.cli import options, output
 from stream.configuration import load_file
+from stream.errors import StreamError
+from stream.file_stream import check_source, with_labels
 
 
 def backtest_command(
@@ -36,12 +40,10 @@ def backtest_command(
         bar = stack.enter_context(output.progress("back-test"))
         on_output: OnOutput | None = None
         if predictions is not None:
-            lines = stack.enter_context(predictions.open("wb"))
-
-            def on_output(topic: str, body: bytes) -> None:
-                if topic == "predictions":
-                    lines.write(body + b"\n")
-
+            # An input that is refused must not cost what is in this file.
+            effective, source = with_labels(configuration, labels)
+            check_source(effective, input_file, source)
+            on_output = partial(_write_row, stack.enter_context(_open(predictions)))
         result = backtest(
             configuration,
             input_file,
@@ -62,7 +64,7 @@ def _print(report: dict[str, Any]) -> None:
     say(
         f"{number(report['events'])} events, {number(report['labels'])} labels, "
         f"{number(report['pending'])} still without one, "
-        f"{number(sum(report['dead_letters'].values()))} dead letters"
+        f"{number(report['dead_letters'])} dead letters"
     )
     names = list(report["metrics"])
     rows = [["model", *[number(report["metrics"][name]) for name in names]]]
@@ -90,6 +92,35 @@ def _print(report: dict[str, Any]) -> None:
     say(f"\n{number(report['events_per_second'])} events/s; digest {report['digest'][:16]}")
 
 
-def as_line(value: Any) -> bytes:
-    """One JSON line."""
-    return orjson.dumps(value) + b"\n"
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise StreamError(
+            f"the predictions cannot be written to {path}: {error.strerror or error}",
+            "name a file in a folder that exists and may be written to",
+        ) from error
+
+
+def _write_row(file: BinaryIO, topic: str, record: NewRecord) -> None:
+    """A line for each event: its prediction, or why it has none."""
+    if topic == "predictions":
+        file.write((record.value or b"") + b"\n")
+    elif topic == "dead-letters":
+        headers = {name: value.decode() for name, value in record.headers}
+        if headers["topic"] != "events":
+            return
+        row = {
+            "format": int(headers["format"]),
+            "id": None,
+            "time": None,
+            "prediction": None,
+            "reason": headers["reason"],
+            "detail": headers["detail"],
+            "source": {
+                "topic": headers["topic"],
+                "partition": int(headers["partition"]),
+                "offset": int(headers["offset"]),
+            },
+        }
+        file.write(orjson.dumps(row) + b"\n")

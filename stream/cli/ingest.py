@@ -9,7 +9,7 @@ import typer
 from stream.cli import options, output
 from stream.configuration import load_file
 from stream.errors import ConfigurationError
-from stream.ingest import ingest
+from stream.ingest import check_ingest, ingest
 from stream.opening import open_service_log
 
 
@@ -33,6 +33,7 @@ def ingest_command(
         raise ConfigurationError(f"--rate must be above 0, and this is {rate:g}", "such as 1000")
     configuration = load_file(config)
     labels = options.label_source(label, label_time, label_delay)
+    check_ingest(configuration, input_file, labels)  # before a log is made that nothing goes into
     with (
         output.progress("ingest") as bar,
         open_service_log(configuration, create=True) as log,
