@@ -183,12 +183,15 @@ class BinaryTally:
         self.tp += other.tp
         self.loss += other.loss
         self.brier += other.brier
-        add_counts(self.scores, other.scores)
         self.majority += other.majority
         self.last += other.last
         self.rate_loss += other.rate_loss
         self.rate_brier += other.rate_brier
-        add_counts(self.rates, other.rates)
+        self.merge_histograms(other)
+
+    def merge_histograms(self, other: BinaryTally, sign: int = 1) -> None:
+        add_counts(self.scores, other.scores, sign)
+        add_counts(self.rates, other.rates, sign)
 
     def dump(self) -> list[Any]:
         return [
@@ -203,15 +206,16 @@ class BinaryTally:
         ]
 
     @classmethod
-    def load(cls, state: list[Any]) -> BinaryTally:
+    def load(cls, state: list[Any], histograms: bool = True) -> BinaryTally:
         tally = cls()
         tally.events, tally.labels, counts, sums, scores, naive, rate_sums, rates = state
         tally.tn, tally.fp, tally.fn, tally.tp = counts
         tally.loss, tally.brier = sums
-        tally.scores = unpack(scores)
         tally.majority, tally.last = naive
         tally.rate_loss, tally.rate_brier = rate_sums
-        tally.rates = unpack(rates)
+        if histograms:
+            tally.scores = unpack(scores)
+            tally.rates = unpack(rates)
         return tally
 
 

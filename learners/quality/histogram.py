@@ -70,10 +70,10 @@ def lower_edge(bin_: int) -> float:
     return -ldexp((distance - 256 * exponent) / 512, exponent)
 
 
-def add_counts(into: defaultdict[int, int], counts: Mapping[int, int]) -> None:
-    """Adds the counts of one histogram to another."""
+def add_counts(into: defaultdict[int, int], counts: Mapping[int, int], sign: int) -> None:
+    """Adds the counts of one histogram to another, or takes them back (sign -1)."""
     for key, count in counts.items():
-        into[key] += count
+        into[key] += sign * count
 
 
 def by_bin(counts: Mapping[int, int]) -> list[tuple[int, int, int]]:

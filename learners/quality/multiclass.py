@@ -115,6 +115,9 @@ class MulticlassTally:
         self.majority += other.majority
         self.last += other.last
 
+    def merge_histograms(self, other: MulticlassTally, sign: int = 1) -> None:
+        """Nothing: there are none."""
+
     def dump(self) -> list[Any]:
         return [
             self.events,
@@ -125,7 +128,7 @@ class MulticlassTally:
         ]
 
     @classmethod
-    def load(cls, state: list[Any]) -> MulticlassTally:
+    def load(cls, state: list[Any], histograms: bool = True) -> MulticlassTally:
         tally = cls()
         tally.events, tally.labels, classes, loss, naive = state
         tally.classes = {class_: counts for class_, *counts in classes}

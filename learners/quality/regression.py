@@ -123,6 +123,9 @@ class RegressionTally:
         self.last_absolute += other.last_absolute
         self.last_squared += other.last_squared
 
+    def merge_histograms(self, other: RegressionTally, sign: int = 1) -> None:
+        """Nothing: there are none."""
+
     def dump(self) -> list[Any]:
         return [
             self.events,
@@ -133,7 +136,7 @@ class RegressionTally:
         ]
 
     @classmethod
-    def load(cls, state: list[Any]) -> RegressionTally:
+    def load(cls, state: list[Any], histograms: bool = True) -> RegressionTally:
         tally = cls()
         tally.events, tally.labels, own, mean, last = state
         tally.answers, tally.absolute, tally.squared, tally.mean, tally.spread = own

@@ -81,8 +81,10 @@ def test_a_corrected_class_may_lose_the_majority() -> None:
         baselines.learn(label)
 
     baselines.correct("a", "b", 1)
-
     assert baselines.naive() == ["b", "b"]
+
+    baselines.correct("b", "c", 2)
+    assert baselines.naive() == ["a", "c"]
 
 
 def test_ids_taken_for_classes_make_no_flood() -> None:

@@ -84,6 +84,28 @@ def test_late_labels_that_a_mature_hour_still_gets_are_counted() -> None:
     assert quality.report()["labels"] == 2
 
 
+def test_a_label_reaches_its_hour_after_that_was_folded() -> None:
+    quality = new_quality("binary", 8 * DAY_MS)
+    for _ in range(2):
+        _event(quality, NOON_MS)
+    quality.event(NOON_MS)
+    quality.event(NOON_MS + 20 * DAY_MS)
+
+    quality.label(NOON_MS, (True, 0.9), quality.naive(), True)
+
+    assert quality.periods()[0]["labels"] == 3
+
+
+def test_an_event_in_a_mature_hour_sets_no_deadline() -> None:
+    quality = new_quality("binary", WAIT_MS)
+    quality.advance(NOON_MS + 3 * DAY_MS)
+    _event(quality, NOON_MS)
+    assert quality.next_deadline_ms() is None
+
+    _event(quality, NOON_MS + 3 * DAY_MS)
+    assert quality.next_deadline_ms() == NOON_MS + 3 * DAY_MS + HOUR_MS + WAIT_MS
+
+
 def test_periods_by_day_add_up_their_hours() -> None:
     quality = new_quality("binary", WAIT_MS)
     for hours in range(48):

@@ -218,6 +218,7 @@ def test_baselines_stand_beside_every_figure(task: str) -> None:
         "multiclass": {"majority", "last_label"},
         "regression": {"mean", "last_value"},
     }[task]
+    assert quality.metrics() == report["metrics"]
     for figures in (report, report["mature"], report["window"], *quality.periods()):
         assert set(figures["baselines"]) == names
     for figures in report["baselines"].values():
