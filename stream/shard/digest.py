@@ -40,8 +40,11 @@ def number(value: bool | int | float | str | None) -> bytes:
 def prediction(previous: bytes, event_id: str, answer: Answer) -> bytes:
     """The digest after a prediction."""
     decided, confidence = answer
-    # The binary task, by far the most frequent shape, is written out: 0.5 µs instead of 1.3.
-    if type(confidence) is float:
+    # The binary task, by far the most frequent shape, is written out: 0.6 µs instead of 1.3.
+    if confidence.__class__ is float and decided.__class__ is bool:
+        decision = b"Pt" if decided else b"Pf"
+        return sha256(previous + decision + _NUMBER(confidence) + event_id.encode()).digest()
+    if confidence.__class__ is float:
         scores = _NUMBER(confidence)
     elif isinstance(confidence, dict):
         scores = b"".join([number(label) + number(score) for label, score in confidence.items()])

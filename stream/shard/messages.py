@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
 from consumers.record import Record
+from consumers.times import format_time
 from learners.learner import Answer
 
 FORMAT = 1
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - orjson writes a naive one faster, as UTC
-_OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+_SECONDS = [f"{second:02d}" for second in range(60)]
+_MILLISECONDS = [f".{ms:03d}Z" for ms in range(1000)]
 
 PredictionEncoder = Callable[[Record, str, int, Answer, list[str]], bytes]
 
@@ -32,16 +32,17 @@ def prediction_encoder(task: str, model: str, version: int) -> PredictionEncoder
     without an answer yet gives a null prediction.
     """
 
+    time_of = _time_formatter()
+
     def binary(
         record: Record, event_id: str, time_ms: int, answer: Answer, flags: list[str]
     ) -> bytes:
         decided, positive = answer
-        # orjson writes the datetime in C; formatting it here would cost 0.5 µs more.
         return orjson.dumps(
             {
                 "format": FORMAT,
                 "id": event_id,
-                "time": _EPOCH + timedelta(milliseconds=time_ms),
+                "time": time_of(time_ms),
                 "prediction": decided,
                 "probabilities": None
                 if positive is None
@@ -51,7 +52,7 @@ def prediction_encoder(task: str, model: str, version: int) -> PredictionEncoder
                 "flags": flags,
                 "source": {"topic": record[0], "partition": record[1], "offset": record[2]},
             },
-            option=_OPTIONS,
+            option=orjson.OPT_NON_STR_KEYS,
         )
 
     confidence_name = {"multiclass": "probabilities", "anomaly": "score"}.get(task)
@@ -63,17 +64,31 @@ def prediction_encoder(task: str, model: str, version: int) -> PredictionEncoder
         body: dict[str, Any] = {
             "format": FORMAT,
             "id": event_id,
-            "time": _EPOCH + timedelta(milliseconds=time_ms),
+            "time": time_of(time_ms),
             "prediction": decided,
         }
         if confidence_name is not None:
             body[confidence_name] = confidence
         body |= {"model": model, "version": version, "flags": flags, "source": source_of(record)}
-        return orjson.dumps(body, option=_OPTIONS)
+        return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
 
     return binary if task == "binary" else other
 
 
+def _time_formatter() -> Callable[[int], str]:
+    """`format_time`, which remembers the minute of its last time: 0.25 instead of 0.6 µs."""
+    remembered, prefix = -1, ""
+
+    def time_of(time_ms: int) -> str:
+        nonlocal remembered, prefix
+        minute, rest = divmod(time_ms, 60_000)
+        if minute != remembered:
+            remembered, prefix = minute, format_time(minute * 60_000)[:17]
+        return prefix + _SECONDS[rest // 1000] + _MILLISECONDS[rest % 1000]
+
+    return time_of
+
+
 def encode(message: dict[str, Any]) -> bytes:
     """Any other message as JSON bytes."""
-    return orjson.dumps(message, option=_OPTIONS)
+    return orjson.dumps(message, option=orjson.OPT_NON_STR_KEYS)

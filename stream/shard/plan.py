@@ -117,6 +117,5 @@ class Plan:
         wanted = self.configuration.threshold
         if not wanted.learnt:
             return present
-        positives, negatives = quality.score_histogram(THRESHOLD_EVENTS)
-        chosen = choose_threshold(wanted, positives, negatives)
+        chosen = choose_threshold(wanted, quality.score_histogram(THRESHOLD_EVENTS))
         return present if chosen is None else chosen

@@ -21,6 +21,8 @@ from stream.shard.parts import NEVER_MS, Parts
 from stream.shard.plan import Plan
 from stream.shard.step import Step
 
+_new = tuple.__new__
+
 PROBES = 5
 """So many recent events travel with a snapshot as its probes."""
 
@@ -39,14 +41,15 @@ class Shard:
     """
 
     __slots__ = (
+        "_checks_ids",
         "_decode",
-        "_due_ms",
         "_effects",
         "_encode",
         "_features",
         "_join",
         "_label_of",
         "_recent",
+        "_wait_ms",
         "parts",
         "plan",
         "shard",
@@ -62,9 +65,10 @@ class Shard:
         self._decode = plan.decode_event
         self._encode = plan.encode_prediction
         self._label_of = plan.label_of
+        self._checks_ids = plan.checks_ids
+        self._wait_ms = plan.wait_ms
         self._features: dict[str, Value] | None = None
         self._recent: deque[dict[str, Value]] = deque(maxlen=PROBES)
-        self._due_ms = self._next_due_ms()
 
     def apply(self, step: Step, outputs: Outputs | None = None) -> list[dict[str, Any]]:
         """Applies a step and gives the outcome of each of its commands.
@@ -102,8 +106,8 @@ class Shard:
 
     def next_tick_ms(self) -> int | None:
         """The earliest stream time (ms) at which a tick would change something, if there is one."""
-        due_ms = self._next_due_ms()
-        return None if due_ms >= NEVER_MS else due_ms + 1
+        due_ms = min(self._join.due_ms, or_never(self.parts.quality.next_deadline_ms()))
+        return None if due_ms >= NEVER_MS else max(due_ms, self.parts.clock_ms) + 1
 
     def recent_features(self) -> list[dict[str, Value]]:
         """Features of a few recent events: what a snapshot's probes ask the learner."""
@@ -122,7 +126,7 @@ class Shard:
         except InvalidLabelError as error:
             effects.dead(record, index, "bad_label", str(error))
             return
-        if self.plan.checks_ids and not self._first_time(event_id, time_ms):
+        if self._checks_ids and not self._is_first(event_id, time_ms):
             effects.dead(record, index, "duplicate", f"an event with id {event_id!r} came before")
             return
 
@@ -132,7 +136,9 @@ class Shard:
         parts.digest = digest.prediction(parts.digest, event_id, answer)
         if effects.outputs is not None:
             body = self._encode(record, event_id, time_ms, answer, [])
-            effects.outputs.append(("predictions", NewRecord(body, record[4])))
+            # A NewRecord, 0.15 µs cheaper than by its name.
+            written = _new(NewRecord, (body, record[4], (), None))
+            effects.outputs.append(("predictions", written))
 
         watches = effects.watches
         for name, watch in watches.features:
@@ -147,12 +153,8 @@ class Shard:
 
         if not learner.learns_from_labels:
             learner.learn(features, None)
-        if self._due_ms >= NEVER_MS:
-            self._due_ms = self._next_due_ms()
         if label is None:
             self._join.wait_for(event_id, index, time_ms, features, answer)
-            if self._join.due_ms < self._due_ms:
-                self._due_ms = self._join.due_ms
             return
         wrong, loss = parts.quality.inline(time_ms, answer, label)
         parts.counters.joined += 1
@@ -161,15 +163,14 @@ class Shard:
         if learner.learns_from_labels:
             learner.learn(features, label)
 
-    def _first_time(self, event_id: str, time_ms: int) -> bool:
+    def _is_first(self, event_id: str, time_ms: int) -> bool:
         """Whether the id was not seen within its keeping time; it is from now on."""
-        parts, wait_ms = self.parts, self.plan.wait_ms
-        seen = parts.seen
-        seen.expire(parts.clock_ms)
-        if event_id in seen or event_id in parts.pending:
+        parts, wait_ms = self.parts, self._wait_ms
+        # A bounded store may have forgotten an id whose event still waits for its label.
+        if event_id in parts.pending:
             return False
-        seen.add(event_id, NEVER_MS if wait_ms is None else time_ms + 2 * wait_ms)
-        return True
+        until_ms = NEVER_MS if wait_ms is None else time_ms + 2 * wait_ms
+        return parts.seen.first_time(event_id, until_ms, parts.clock_ms)
 
     def _move_clock(self, clock_ms: int) -> None:
         """Moves the shard's clock on, and ends what is due by it."""
@@ -177,15 +178,14 @@ class Shard:
         if clock_ms <= parts.clock_ms:
             return
         parts.clock_ms = clock_ms
-        if clock_ms <= self._due_ms and clock_ms <= self._join.due_ms:
-            return
-        self._join.expire(clock_ms)
-        parts.quality.advance(clock_ms)
-        parts.learner.threshold = self.plan.threshold(parts.learner.threshold, parts.quality)
-        self._due_ms = self._next_due_ms()
-
-    def _next_due_ms(self) -> int:
-        return min(self._join.due_ms, or_never(self.parts.quality.next_deadline_ms()))
+        if clock_ms > self._join.due_ms:
+            self._join.expire(clock_ms)
+        quality = parts.quality
+        # Asked for each time: a deadline kept here would be older than that of a recovered shard.
+        matures_ms = quality.next_deadline_ms()
+        if matures_ms is not None and clock_ms > matures_ms:
+            quality.advance(clock_ms)
+            parts.learner.threshold = self.plan.threshold(parts.learner.threshold, quality)
 
     def _command(self, record: Record) -> dict[str, Any]:
         """The outcome of a command record; none is known yet, and a refusal is an outcome too."""
