@@ -103,55 +103,56 @@ def check_threshold(settings: ThresholdSettings, task: Task) -> None:
 
 
 def choose_threshold(
-    settings: ThresholdSettings, bins: Sequence[tuple[float, int, int]]
+    settings: ThresholdSettings, positives: Sequence[int], negatives: Sequence[int]
 ) -> float | None:
     """The threshold that meets the goal on labelled events, or None to keep what is in force.
 
     Parameters
     ----------
-    bins
-        (lowest p, negatives, positives) of each bin, ascending: a histogram of labelled events by
-        the predicted probability of True, as `Quality.score_histogram` gives it.
+    positives, negatives
+        Labelled events by their class and by the predicted probability of True: two histograms of
+        n equal bins over [0, 1], bin i counting p in [i/n, (i+1)/n), the last one 1.0 too.
 
     Returns
     -------
-    The lowest p of one of the bins: the lowest that reaches the precision (so with the most
-    recall), the highest that reaches the recall, the one of least cost (of equals the highest;
-    NEVER among them). None if nothing reaches the goal, or if there are fewer than MIN_LABELLED
-    events or MIN_OF_EACH_CLASS of a class. A fixed threshold as it is. Shares are compared as
-    exact fractions.
+    i/n for one of the bins: the lowest that reaches the precision (so with the most recall), the
+    highest that reaches the recall, the one of least cost (of equals the highest; NEVER among
+    them). None if nothing reaches the goal, or if there are fewer than MIN_LABELLED events or
+    MIN_OF_EACH_CLASS of a class. A fixed threshold as it is. Shares are compared as exact
+    fractions.
     """
     if settings.fixed is not None:
         return settings.fixed
-    all_negative = sum(negatives for _, negatives, _ in bins)
-    all_positive = sum(positives for _, _, positives in bins)
+    assert len(positives) == len(negatives)
+    n = len(positives)
+    all_positive, all_negative = sum(positives), sum(negatives)
     if (
         all_positive + all_negative < MIN_LABELLED
         or min(all_positive, all_negative) < MIN_OF_EACH_CLASS
     ):
         return None
-    # At the threshold of bin i: what lies in it and above is predicted True.
-    false_positive = list(accumulate(negatives for _, negatives, _ in reversed(bins)))[::-1]
-    true_positive = list(accumulate(positives for _, _, positives in reversed(bins)))[::-1]
+    # At the threshold i/n: what lies in bin i and above is predicted True.
+    true_positive = list(accumulate(reversed(positives)))[::-1]
+    false_positive = list(accumulate(reversed(negatives)))[::-1]
     if settings.precision is not None:
         goal = _exact(settings.precision)
-        for i, (lowest, _, _) in enumerate(bins):
+        for i in range(n):
             predicted = true_positive[i] + false_positive[i]
             if predicted and true_positive[i] >= goal * predicted:
-                return lowest
+                return i / n
         return None
     if settings.recall is not None:
         goal = _exact(settings.recall)
-        reached = [bins[i][0] for i in range(len(bins)) if true_positive[i] >= goal * all_positive]
-        return max(reached) if reached else None
+        reached = [i for i in range(n) if true_positive[i] >= goal * all_positive]
+        return max(reached) / n if reached else None
     if settings.cost is None:
         return None
     per_fp, per_fn = _exact(settings.cost.false_positive), _exact(settings.cost.false_negative)
     least, chosen = per_fn * all_positive, NEVER
-    for i in reversed(range(len(bins))):
+    for i in reversed(range(n)):
         cost = per_fp * false_positive[i] + per_fn * (all_positive - true_positive[i])
         if cost < least:
-            least, chosen = cost, bins[i][0]
+            least, chosen = cost, i / n
     return chosen
 
 

@@ -273,7 +273,7 @@ def write(
     )
     quality = Quality.load(orjson.loads(capture.sections["quality"]))
     header = capture.header.model_copy(
-        update={"probes": probes, "metrics": quality.report()["metrics"]}
+        update={"probes": probes, "metrics": quality.metrics()}
     )
     encoded = encode_snapshot(header, capture.sections, snapshots.archive.keyring.signing)
     snapshots.archive.write(encoded)

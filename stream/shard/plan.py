@@ -117,5 +117,6 @@ class Plan:
         wanted = self.configuration.threshold
         if not wanted.learnt:
             return present
-        chosen = choose_threshold(wanted, quality.score_histogram(THRESHOLD_EVENTS))
+        positives, negatives = quality.score_histogram(THRESHOLD_EVENTS)
+        chosen = choose_threshold(wanted, positives, negatives)
         return present if chosen is None else chosen

@@ -18,12 +18,6 @@ POSITIVES = [10, 20, 30, 30, 10]
 NEGATIVES = [60, 25, 10, 5, 0]
 
 
-def bins(positives: list[int], negatives: list[int]) -> list[tuple[float, int, int]]:
-    """Equal bins over [0, 1]."""
-    n = len(positives)
-    return [(i / n, negatives[i], positives[i]) for i in range(n)]
-
-
 def settings(value: object) -> ThresholdSettings:
     return ThresholdSettings.model_validate(value)
 
@@ -52,19 +46,19 @@ def settings(value: object) -> ThresholdSettings:
     ],
 )
 def test_the_threshold_meets_the_goal(goal, threshold):
-    assert choose_threshold(settings(goal), bins(POSITIVES, NEGATIVES)) == threshold
+    assert choose_threshold(settings(goal), POSITIVES, NEGATIVES) == threshold
 
 
 def test_shares_are_compared_as_exact_fractions():
     # In floats 0.57 * 100 is 56.99999999999999; 57 of 100 positives reach 0.57, and 56 do not.
-    assert choose_threshold(settings({"recall": 0.57}), bins([43, 57], [100, 0])) == 0.5
-    assert choose_threshold(settings({"recall": 0.57}), bins([44, 56], [100, 0])) == 0.0
+    assert choose_threshold(settings({"recall": 0.57}), [43, 57], [100, 0]) == 0.5
+    assert choose_threshold(settings({"recall": 0.57}), [44, 56], [100, 0]) == 0.0
     # 55 of 100 predicted: 0.55 * 100 is 55.00000000000001 in floats, and would not be reached.
-    assert choose_threshold(settings({"precision": 0.55}), bins([0, 55], [100, 45])) == 0.5
+    assert choose_threshold(settings({"precision": 0.55}), [0, 55], [100, 45]) == 0.5
 
 
 def test_a_goal_out_of_reach_changes_nothing():
-    assert choose_threshold(settings({"precision": 0.9}), bins([50, 50], [50, 50])) is None
+    assert choose_threshold(settings({"precision": 0.9}), [50, 50], [50, 50]) is None
 
 
 @pytest.mark.parametrize(
@@ -73,12 +67,12 @@ def test_a_goal_out_of_reach_changes_nothing():
 def test_too_few_labels_change_nothing(positives, negatives):
     for goal in ({"precision": 0.5}, {"recall": 0.5}, {"cost": {"false_positive": 1,
                                                               "false_negative": 1}}):  # fmt: skip
-        assert choose_threshold(settings(goal), bins(positives, negatives)) is None
+        assert choose_threshold(settings(goal), positives, negatives) is None
 
 
 def test_a_fixed_threshold_is_itself_and_none_is_none():
-    assert choose_threshold(settings(0.3), bins([0], [0])) == 0.3
-    assert choose_threshold(settings(None), bins(POSITIVES, NEGATIVES)) is None
+    assert choose_threshold(settings(0.3), [0], [0]) == 0.3
+    assert choose_threshold(settings(None), POSITIVES, NEGATIVES) is None
 
 
 @pytest.mark.parametrize(
