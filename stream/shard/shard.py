@@ -183,9 +183,8 @@ class Shard:
         quality = parts.quality
         # Asked for each time: a deadline kept here would be older than that of a recovered shard.
         matures_ms = quality.next_deadline_ms()
-        if matures_ms is not None and clock_ms > matures_ms:
-            if quality.advance(clock_ms):
-                parts.learner.threshold = self.plan.threshold(parts.learner.threshold, quality)
+        if matures_ms is not None and clock_ms > matures_ms and quality.advance(clock_ms):
+            parts.learner.threshold = self.plan.threshold(parts.learner.threshold, quality)
 
     def _command(self, record: Record) -> dict[str, Any]:
         """The outcome of a command record; none is known yet, and a refusal is an outcome too."""
