@@ -32,7 +32,7 @@ from consumers.transports.kafka.client import (
 from consumers.transports.kafka.producer import TransactionalProducer
 
 _READ_RECORDS = 1_000
-_APPEND_ATTEMPTS = 3
+_APPEND_ATTEMPTS = 5
 
 
 class KafkaLog:

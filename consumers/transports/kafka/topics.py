@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kafka import errors as kafka_errors
 
-from consumers.errors import PartitionCountError, TopicsMissingError
+from consumers.errors import PartitionCountError, SettingsError, TopicsMissingError
 from consumers.transport import INPUTS, MAX_AHEAD_MS, STATUS, TOPICS
 
 # Nothing goes before driftline trims it: recovery needs the log from its last snapshot on.
@@ -20,8 +20,16 @@ _OF_STATUS: Final = {"cleanup.policy": "compact"}
 
 
 def real_names(service: str, topics: Mapping[str, str]) -> dict[str, str]:
-    """Role → the broker's name for its topic."""
-    return {role: topics.get(role, f"{service}.{role}") for role in TOPICS}
+    """Role → the broker's name for its topic; raises `SettingsError` for one name of two roles."""
+    names = {role: topics.get(role, f"{service}.{role}") for role in TOPICS}
+    for name in names.values():
+        roles = [role for role in TOPICS if names[role] == name]
+        if len(roles) > 1:
+            raise SettingsError(
+                f"each role has a topic of its own, but {' and '.join(roles)} have {name}",
+                "give one of them another name under `topics:`",
+            )
+    return names
 
 
 def create(admin: Any, names: Mapping[str, str], partitions: int) -> None:

@@ -19,6 +19,11 @@ def test_only_roles_can_be_renamed() -> None:
         open_log("memory:", "flights", {"metrics": "other"})
 
 
+def test_two_roles_cannot_share_a_topic() -> None:
+    with pytest.raises(SettingsError, match="events and labels"):
+        open_log("kafka://127.0.0.1:9", "flights", {"events": "flights.labels"})
+
+
 def test_a_memory_log_is_joined_with_its_topics() -> None:
     transport = open_transport("memory:", "flights")
 
