@@ -66,11 +66,13 @@ def _print(report: dict[str, Any]) -> None:
         f"{number(report['pending'])} still without one, "
         f"{number(report['dead_letters'])} dead letters"
     )
-    names = list(report["metrics"])
-    rows = [["model", *[number(report["metrics"][name]) for name in names]]]
-    for baseline, metrics in report["baselines"].items():
-        rows.append([baseline, *[number(metrics.get(name)) for name in names]])
-    output.print_table("", ["", *names], rows)
+    # A metric a line: their names side by side would not fit on a terminal.
+    baselines = report["baselines"]
+    rows = [
+        [name, number(value), *[number(metrics.get(name)) for metrics in baselines.values()]]
+        for name, value in report["metrics"].items()
+    ]
+    output.print_table("", ["", "model", *baselines], rows)
     if report["alerts"]:
         say(f"\n{len(report['alerts'])} alerts ({report['alerts_suppressed']} more in cooldown)")
         output.print_table(
@@ -79,7 +81,7 @@ def _print(report: dict[str, Any]) -> None:
             [
                 [
                     number(alert["event_index"]),
-                    alert["time"],
+                    f"{alert['time'][:19]}Z",
                     alert["severity"],
                     alert["detector"],
                     alert["signal"],
