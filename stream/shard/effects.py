@@ -21,10 +21,11 @@ class Effects:
     """Where a shard's results go.
 
     `outputs` is the step's list, or None in a replay: then nothing is encoded, and the digest and
-    the counters move just the same. `record` is the one being applied.
+    the counters move just the same. `record` is the one being applied, `assumed` the id of the
+    event whose default label is being learnt.
     """
 
-    __slots__ = ("outputs", "parts", "plan", "record", "shard", "watches")
+    __slots__ = ("assumed", "outputs", "parts", "plan", "record", "shard", "watches")
 
     def __init__(self, plan: Plan, shard: int, parts: Parts) -> None:
         self.plan = plan
@@ -32,6 +33,7 @@ class Effects:
         self.parts = parts
         self.outputs: Outputs | None = None
         self.record: Record | None = None
+        self.assumed: str | None = None
         self.watches = plan.by_signal(parts.watches)
 
     def dead(self, record: Record, ordinal: int, reason: str, detail: str) -> None:

@@ -98,7 +98,9 @@ class LabelJoin:
                 # Assumed labels are learnt, and stay out of metrics and signals.
                 parts.counters.assumed += 1
                 parts.digest = digest.label(parts.digest, b"A", entry.id, default)
+                effects.assumed = entry.id
                 self._learn(entry, default)
+                effects.assumed = None
         for held in parts.held.due(clock_ms):
             effects.dead_held(held, f"no event with id {held.id!r} came within the wait")
         self.due_ms = self._next_due_ms()

@@ -195,12 +195,12 @@ class Shard:
         return {"offset": record.offset, "outcome": "refused", "detail": detail}
 
     def _stopped(self, error: LearnerFailedError) -> ShardStoppedError:
-        record = self._effects.record
-        where = (
-            f"{record.topic} partition {record.partition} offset {record.offset}"
-            if record is not None
-            else "a label assumed after the wait"
-        )
+        record, assumed = self._effects.record, self._effects.assumed
+        if assumed is not None:
+            record, where = None, f"the label assumed for event {assumed!r} after the wait"
+        else:
+            assert record is not None, "a learner answers to a record or learns a default"
+            where = f"{record.topic} partition {record.partition} offset {record.offset}"
         mend = error.hint or "mend the model or its features"
         return ShardStoppedError(
             f"the champion failed to {error.phase} at {where}: {error}",
