@@ -103,12 +103,17 @@ class Worker:
 
     def leave(self) -> None:
         """Snapshots every shard that has moved since its last one, and publishes the snapshots."""
+        self._settle()
         for runner in self.runners.values():
             if runner.checkpointer.is_behind():
                 runner.snapshot("sigterm")
+        self._settle()
+
+    def _settle(self) -> None:
+        """Ends what goes on beside the stream: what is being written is published, what that
+        retires is deleted."""
         for runner in self.runners.values():
             runner.checkpointer.wait()
-        # A publication is a step of its own; retiring what it replaces follows in the same entry.
         self._step(publish_only=True)
         for runner in self.runners.values():
             runner.checkpointer.wait()
@@ -138,7 +143,12 @@ class Worker:
             use_journal_configuration=self._use_journal_configuration,
         )
         checkpointer = Checkpointer(
-            self._snapshots, restored.published, restored.orphans, self._clock, self._faults
+            self._snapshots,
+            restored.published,
+            restored.orphans,
+            self._clock,
+            self._faults,
+            behind=restored.records,
         )
         runner = ShardRunner(
             restored.shard,

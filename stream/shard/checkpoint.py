@@ -33,6 +33,7 @@ from learners.snapshots.reference import SnapshotRef, parse_key
 from learners.snapshots.retention import Published, superseded
 from learners.snapshots.schedule import due
 from learners.snapshots.settings import SnapshotsSettings
+from learners.tasks import Task
 from stream.shard.journal import Entry, engines
 from stream.shard.parts import BEFORE_ALL_MS
 from stream.shard.shard import Shard
@@ -61,7 +62,8 @@ class Capture:
     header: SnapshotHeader
     sections: dict[str, bytes]
     probes: list[dict[str, Any]]
-    learner: Learner
+    task: Task
+    threshold: float | None
 
 
 @dataclass(slots=True)
@@ -87,6 +89,8 @@ class Checkpointer:
         Monotonic seconds.
     faults
         Called with the name of each boundary that is passed.
+    behind
+        How many records the state is ahead of its newest snapshot already.
     """
 
     def __init__(
@@ -96,6 +100,7 @@ class Checkpointer:
         orphans: tuple[SnapshotRef, ...],
         clock: Callable[[], float],
         faults: Callable[[str], None],
+        behind: int = 0,
     ) -> None:
         self.published = published
         self.stall = Stall()
@@ -105,7 +110,8 @@ class Checkpointer:
         self._faults = faults
         self._writing: Future[tuple[SnapshotRef, float]] | None = None
         self._deleting: list[Future[None]] = []
-        self._records_since = 0
+        self._records_since = behind
+        self._records_taken = 0
         self._taken_s = clock()
         self._replay: float | None = None
 
@@ -145,7 +151,7 @@ class Checkpointer:
         started = time.perf_counter()
         capture = self._capture(shard, journal, sequence, positions, reason)
         self.stall.taken_s = time.perf_counter() - started
-        self._records_since = 0
+        self._records_taken, self._records_since = self._records_since, 0
         self._taken_s = self._clock()
         self._writing = self._snapshots.executor.submit(
             write, capture, self._snapshots, self._faults
@@ -215,6 +221,7 @@ class Checkpointer:
         if not isinstance(failure, SnapshotError):
             raise failure
         # The log has everything; the next one is tried when due. Until then a replay takes longer.
+        self._records_since += self._records_taken
         log.error("the snapshot was not written: %s (hint: %s)", failure, failure.hint)
         return None
 
@@ -254,7 +261,8 @@ class Checkpointer:
             versions=engines(),
             created_ms=time.time_ns() // 1_000_000,
         )
-        return Capture(header, sections, shard.recent_features(), parts.learner)
+        learner = parts.learner
+        return Capture(header, sections, shard.recent_features(), learner.task, learner.threshold)
 
 
 def write(
@@ -266,15 +274,12 @@ def write(
     that cannot be loaded is noticed now.
     """
     started = time.perf_counter()
-    live = capture.learner
-    copy = Learner(pickling.loads(capture.sections[LEARNER]), live.task, live.threshold)
+    copy = Learner(pickling.loads(capture.sections[LEARNER]), capture.task, capture.threshold)
     probes = tuple(
         Probe.take(CHAMPION, features, copy.predict(dict(features))) for features in capture.probes
     )
     quality = Quality.load(orjson.loads(capture.sections["quality"]))
-    header = capture.header.model_copy(
-        update={"probes": probes, "metrics": quality.metrics()}
-    )
+    header = capture.header.model_copy(update={"probes": probes, "metrics": quality.metrics()})
     encoded = encode_snapshot(header, capture.sections, snapshots.archive.keyring.signing)
     snapshots.archive.write(encoded)
     faults("snapshot put")

@@ -54,8 +54,8 @@ class Restored:
     """A shard as of its last journal entry, and how it came about.
 
     `snapshot` is the sequence that the replay started from (None: entry 0); `entries` and `records`
-    are what was replayed. `announce` holds what the next entry has to say, such as engines that
-    changed.
+    (with commands and ticks) are what was replayed. `announce` holds what the next entry has to
+    say, such as engines that changed.
     """
 
     shard: Shard
@@ -127,7 +127,7 @@ def restore(
     entries = records = 0
     for entry, step in replay.steps(since):
         entries += 1
-        records += len(step.records)
+        records += step.size
         if entry.engines is not None:
             engines = entry.engines
         state.apply(step)
@@ -214,12 +214,12 @@ class _Replay:
         """The entries after sequence `since`, with their steps."""
         readers: dict[str, _Reader] = {}
         for entry in self.entries(since + 1):
-            if not readers:
-                readers = {
-                    topic: _Reader(self._log, topic, self._shard, entry.start[topic], end)
-                    for topic, end in self._last.end.items()
-                }
             try:
+                if not readers:
+                    readers = {
+                        topic: _Reader(self._log, topic, self._shard, entry.start[topic], end)
+                        for topic, end in self._last.end.items()
+                    }
                 inputs = {topic: reader.upto(entry.end[topic]) for topic, reader in readers.items()}
             except OffsetOutOfRangeError as error:
                 raise JournalError(
@@ -330,11 +330,12 @@ def _load(
     parts = plan.fresh_parts()
     if base is None:
         return Shard(plan, shard, parts), [], first.engines or {}
-    learner = base.sections[LEARNER]
-    _check_probes(base, Learner(pickling.loads(learner), plan.task, parts.learner.threshold))
-    parts.learner = Learner(pickling.loads(learner), plan.task)
-    parts.watches = pickling.loads(base.sections[DETECTORS])
     parts.load_plain(base.sections, plan.configuration.labels, plan.alerts)
+    # The threshold may be a learnt one: the probes were answered under it.
+    learner, threshold = base.sections[LEARNER], parts.learner.threshold
+    _check_probes(base, Learner(pickling.loads(learner), plan.task, threshold))
+    parts.learner = Learner(pickling.loads(learner), plan.task, threshold)
+    parts.watches = pickling.loads(base.sections[DETECTORS])
     keys = orjson.loads(base.sections[PUBLISHED])
     known = [Published(ref) for key in keys if (ref := parse_key(key)) is not None]
     return Shard(plan, shard, parts), known, dict(base.header.versions)

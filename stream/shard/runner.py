@@ -96,7 +96,7 @@ class ShardRunner:
         outputs: Outputs = []
         started = self._clock()
         outcomes = self.shard.apply(step, outputs)
-        self.checkpointer.applied(len(step.records), self._clock() - started)
+        self.checkpointer.applied(step.size, self._clock() - started)
         self._faults("applied")
         entry = Entry(
             journal=self.journal,

@@ -23,6 +23,11 @@ class Step(NamedTuple):
     tick_ms: int | None
     records: list[tuple[int, Record]]
 
+    @property
+    def size(self) -> int:
+        """How much it applies: its records, its commands, and one for a tick."""
+        return len(self.records) + len(self.commands) + (self.tick_ms is not None)
+
     @classmethod
     def of(
         cls,
