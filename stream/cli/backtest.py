@@ -91,6 +91,10 @@ def _print(report: dict[str, Any]) -> None:
                 for alert in report["alerts"]
             ],
         )
+    if not report["labels"]:
+        output.stderr.print(
+            "hint: no event got a label; name its column with --label, or set `events.label`"
+        )
     say(f"\n{number(report['events_per_second'])} events/s; digest {report['digest'][:16]}")
 
 
