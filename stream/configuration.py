@@ -11,14 +11,16 @@ import difflib
 import os
 import types
 import typing
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from consumers.settings import EventsSettings, LabelsSettings
+from consumers.transport import TOPICS
 from detectors.errors import DetectorsError
 from detectors.settings import AlertSettings, DetectorSettings, check_signals
 from learners.errors import LearnersError
@@ -37,6 +39,8 @@ NOT_BUILT = {
     "labels.segments": "labels.segments",
 }
 """Fields that DESIGN names and this driftline does not have yet."""
+
+_README = "see the configuration's table in the README"
 
 SEMANTIC = ("events", "labels", "task", "threshold", "seed", "model", "detectors", "alerts")
 
@@ -137,6 +141,9 @@ def parse(content: dict[str, Any], origin: str) -> Configuration:
     ConfigurationError
         For the first thing that cannot be.
     """
+    for name in content:
+        if not isinstance(name, str):
+            raise _unknown(origin, str(name), list(Configuration.model_fields))
     _check_built(content, origin)
     try:
         configuration = Configuration(**content)
@@ -146,10 +153,13 @@ def parse(content: dict[str, Any], origin: str) -> Configuration:
         check_signals(configuration.detectors, task.name)
         if configuration.labels.default is not None:
             task.label(configuration.labels.default)
+        for role in configuration.topics:
+            if role not in TOPICS:
+                raise _unknown(origin, f"topics.{role}", TOPICS)
     except ValidationError as error:
         raise _explained(error, origin) from error
     except (LearnersError, DetectorsError) as error:
-        raise ConfigurationError(f"{origin}: {error}", error.hint) from error
+        raise ConfigurationError(f"{origin}: {error}", error.hint or _README) from error
     return configuration
 
 
@@ -199,39 +209,81 @@ def _check_built(content: dict[str, Any], origin: str) -> None:
 
 
 def _explained(error: ValidationError, origin: str) -> ConfigurationError:
-    """The first of pydantic's complaints as one line and a hint."""
+    """The first of pydantic's complaints as one line and a hint; never shows a secret."""
     first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
-    field = ".".join(path) or "the configuration"
-    if first["type"] == "extra_forbidden":
-        known = _known_names(path[:-1])
-        nearest = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean `{nearest[0]}`?" if nearest else f"known here: {', '.join(known)}"
-        return ConfigurationError(f"{origin}: unknown field `{field}`", hint)
-    if first["type"] == "missing":
-        return ConfigurationError(f"{origin}: the field `{field}` is missing", f"add `{path[-1]}:`")
-    cause = first.get("ctx", {}).get("error")
-    message = str(cause) if cause is not None else first["msg"]
-    hint = getattr(cause, "hint", None) or "see the configuration's table in the README"
+    place = _place(first["loc"])
+    field, context = place.field, first.get("ctx", {})
     given = first.get("input")
-    shown = f", not {given!r}" if isinstance(given, (str, int, float)) and cause is None else ""
+    match first["type"]:
+        case "extra_forbidden":
+            return _unknown(origin, field, place.known)
+        case "missing":
+            last = str(first["loc"][-1])
+            return ConfigurationError(f"{origin}: the field `{field}` is missing", f"add `{last}:`")
+        case "union_tag_not_found" if isinstance(given, dict):
+            return ConfigurationError(
+                f"{origin}: the field `{field}.method` is missing",
+                f"add `method:`, one of {', '.join(place.tags)}",
+            )
+        case "union_tag_invalid":
+            tag = context["tag"]
+            nearest = difflib.get_close_matches(tag, place.tags, n=1, cutoff=0.7)
+            return ConfigurationError(
+                f"{origin}: `{field}.method` must be one of {', '.join(place.tags)}, not {tag!r}",
+                f"did you mean `{nearest[0]}`?" if nearest else "others are not built yet",
+            )
+        case "model_type" | "model_attributes_type" | "dict_type" | "union_tag_not_found":
+            message = "must be a mapping of fields"
+        case "tuple_type" | "list_type":
+            message = "must be a list"
+        case "string_pattern_mismatch" if field == "name":
+            message = "must be of letters, digits, `.`, `_` and `-`, and at most 100 of them"
+        case _:
+            message = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
+            message = message.replace("datetime.timedelta(0)", "0s")
+    cause = context.get("error")
+    hint = getattr(cause, "hint", None) or context.get("hint") or _README
+    plain = given is None or isinstance(given, (str, int, float))
+    said = cause is not None or "hint" in context or place.secret or not plain
+    shown = "" if said else f", not {'null' if given is None else repr(given)}"
     return ConfigurationError(f"{origin}: `{field}`: {message}{shown}", hint)
 
 
-def _known_names(path: list[str]) -> list[str]:
-    """The field names that are known below `path`."""
+def _unknown(origin: str, field: str, known: Sequence[str]) -> ConfigurationError:
+    nearest = difflib.get_close_matches(field.rpartition(".")[2], known, n=1, cutoff=0.5)
+    hint = f"did you mean `{nearest[0]}`?" if nearest else f"known here: {', '.join(known)}"
+    return ConfigurationError(f"{origin}: unknown field `{field}`", hint)
+
+
+class _Place(NamedTuple):
+    """Where pydantic found something: the field as it is written, and what is known there."""
+
+    field: str
+    known: list[str]
+    tags: list[str]
+    secret: bool
+
+
+def _place(loc: tuple[int | str, ...]) -> _Place:
     model: Any = Configuration
-    members: list[Any] = []
-    for part in path:
+    members: list[type[BaseModel]] = []
+    written: list[str] = []
+    secret = False
+    for part in loc:
         fields = getattr(model, "model_fields", {})
+        named = [member for member in members if len(members) > 1 and _tag(member) == part]
         if part in fields:
             members = _models_in(fields[part].annotation)
-            model = members[0] if members else None
-        else:
-            # An index of a list, or the tag of a union: narrow to the member that the tag names.
-            named = [m for m in members if _tag(m) == part]
-            model = named[0] if named else model
-    return list(getattr(model, "model_fields", {}))
+            model = members[0] if len(members) == 1 else None
+            secret = secret or SecretStr in typing.get_args(fields[part].annotation)
+        elif named:
+            # The tag of a union: pydantic names it, nobody has written it there.
+            model, members = named[0], []
+            continue
+        written.append(str(part))
+    known = list(getattr(model, "model_fields", {}))
+    tags = [tag for member in members if (tag := _tag(member)) is not None]
+    return _Place(".".join(written) or "the configuration", known, tags, secret)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -21,7 +21,14 @@ from pydantic import (
 
 
 def _duration(value: object) -> object:
-    return durationpy.from_str(value) if isinstance(value, str) else value
+    if isinstance(value, timedelta):
+        return value
+    try:
+        if isinstance(value, str):
+            return durationpy.from_str(value)
+    except durationpy.DurationError:
+        pass
+    raise ValueError(f"must be a duration with its unit, such as 30s, 1h or 2d, not {value!r}")
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]

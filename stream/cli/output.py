@@ -52,9 +52,8 @@ def report(error: Exception) -> int:
     sys.stderr.write(f"error: {message}\n")
     for line in getattr(error, "difference", []):
         sys.stderr.write(f"  {line}\n")
-    hint = getattr(error, "hint", None)
-    if hint:
-        sys.stderr.write(f"hint: {' '.join(str(hint).split())}\n")
+    hint = getattr(error, "hint", None) or "`driftline COMMAND --help` and the README say more"
+    sys.stderr.write(f"hint: {' '.join(str(hint).split())}\n")
     return STOPPED if isinstance(error, (ShardStoppedError, DivergedError)) else WRONG_INPUT
 
 
