@@ -7,7 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from stream.bench import benchmark
+from stream.bench_memory import memory_benchmark
 from stream.cli import options, output
+
+PENDING = 100_000
 
 
 def bench_command(
@@ -17,12 +20,21 @@ def bench_command(
     runs: Annotated[
         int, typer.Option("--runs", metavar="N", min=1, help="Alternating runs of each loop.")
     ] = 5,
+    memory: Annotated[
+        bool,
+        typer.Option(
+            "--memory", help="Instead: peak memory over --events with 100,000 labels awaited."
+        ),
+    ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Measure the pipeline on this machine beside a bare River loop.
 
     Example: driftline bench --runs 5
     """
+    if memory:
+        _memory(events, as_json)
+        return
     with output.progress("bench", total=None) as bar:
         report = benchmark(
             events, runs, lambda name: bar.update(bar.task_ids[0], description=f"bench: {name}")
@@ -31,6 +43,22 @@ def bench_command(
         output.print_json(report)
     else:
         _print(report)
+
+
+def _memory(events: int, as_json: bool) -> None:
+    with output.progress("bench", total=None) as bar:
+        report = memory_benchmark(
+            events, PENDING, lambda name: bar.update(bar.task_ids[0], description=f"bench: {name}")
+        )
+    if as_json:
+        output.print_json(report)
+        return
+    number = output.number
+    output.stdout.print(
+        f"{number(report['events'])} events, {number(report['pending'])} labels still awaited: "
+        f"{number(report['peak_mb'])} MB at the peak ({number(report['before_mb'])} MB before), "
+        f"{number(report['records_per_second'])} records/s"
+    )
 
 
 def _print(report: dict[str, Any]) -> None:
