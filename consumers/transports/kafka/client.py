@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
@@ -22,6 +23,8 @@ from consumers.errors import (
 # What waits on the broker gives up after this; what is slower counts as gone.
 PATIENCE_S: Final = 8.0
 PATIENCE_MS: Final = 8_000
+
+_CHECK: Final = "check `log:` and that the broker is up"
 
 _CONNECTION: Final[dict[str, Any]] = {
     "bootstrap_timeout_ms": PATIENCE_MS,
@@ -75,7 +78,8 @@ def writer(bootstrap: str, transactional_id: str) -> Any:
 
 
 def admin(bootstrap: str) -> Any:
-    """A client for topics."""
+    """A client for topics; raises `LogUnavailableError` at once where nobody listens."""
+    _require_listener(bootstrap)
     return KafkaAdminClient(bootstrap_servers=_servers(bootstrap), **_CONNECTION)
 
 
@@ -90,6 +94,21 @@ class _Values(Serializer):  # type: ignore[misc]
 
 def _servers(bootstrap: str) -> list[str]:
     return bootstrap.split(",")
+
+
+def _require_listener(bootstrap: str) -> None:
+    """The client itself would try for seconds, say less, and leave sockets behind."""
+    problems = []
+    for address in _servers(bootstrap):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), PATIENCE_S).close()
+            return
+        except ValueError:
+            problems.append(f"{address} is not HOST:PORT")
+        except OSError as error:
+            problems.append(f"{address}: {error.strerror or error}")
+    raise LogUnavailableError(f"Kafka cannot be reached: {', '.join(problems)}", _CHECK)
 
 
 @contextmanager
@@ -118,9 +137,7 @@ def translate(error: Exception, bootstrap: str) -> LogError:
         ):
             return RecordRefusedError(f"Kafka refused a record: {error}")
         case _:
-            return LogUnavailableError(
-                f"Kafka at {bootstrap}: {error}", "check `log:` and that the broker is up"
-            )
+            return LogUnavailableError(f"Kafka at {bootstrap}: {error}", _CHECK)
 
 
 def close_quietly(client: Any, **how: float) -> None:

@@ -226,14 +226,19 @@ class KafkaLog:
         """A consumer for this use alone; connecting takes 20 ms, so used ones are kept."""
         with translated(self._bootstrap):
             consumer = self._idle_readers.pop() if self._idle_readers else reader(self._bootstrap)
+            broken = False
             try:
                 yield consumer
             except (kafka_errors.KafkaError, LogError):
-                close_quietly(consumer, timeout_ms=1_000)
+                broken = True
                 raise
-            else:
-                consumer.unsubscribe()
-                self._idle_readers.append(consumer)
+            finally:
+                # An iterator that is dropped half-way leaves its consumer in order.
+                if broken:
+                    close_quietly(consumer, timeout_ms=1_000)
+                else:
+                    consumer.unsubscribe()
+                    self._idle_readers.append(consumer)
 
 
 def to_record(role: str, record: Any) -> Record:

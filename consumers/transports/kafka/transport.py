@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, TopicPartition
@@ -52,27 +52,29 @@ class KafkaTransport(KafkaLog):
         self, bootstrap: str, service: str, topics: Mapping[str, str], member_name: str
     ) -> None:
         super().__init__(bootstrap, service, topics)
-        self.partitions()
-        slot = f"{service}-slot-{member_name}"
         self._roles = {self._names[role]: role for role in INPUTS}
         self._assignment = _Assignment(self._roles)
         self._membership: Any = None
-        self._stable_s = time.monotonic()
         self._positions: dict[int, dict[str, int]] = {}
-        self._interrupted = threading.Event()
+        self._interrupted = False
         self._spent = False
-        self._steps = TransactionalProducer(bootstrap, slot)
-        try:
+        self._closing = ExitStack()
+        self._closing.callback(super().close)
+        with ExitStack() as failing:
+            failing.callback(self._closing.close)
+            self.partitions()
+            slot = f"{service}-slot-{member_name}"
+            self._steps = TransactionalProducer(bootstrap, slot)
+            self._closing.callback(self._steps.close)
             with translated(bootstrap):
                 self._consumer = member(bootstrap, service, slot)
+                self._closing.callback(close_quietly, self._consumer, timeout_ms=1_000)
                 self._assignment.consumer = self._consumer
                 self._consumer.subscribe(list(self._roles), listener=self._assignment)
                 for topic in self._roles:
                     self._consumer.partitions_for_topic(topic)
-        except BaseException:
-            self._steps.close()
-            super().close()
-            raise
+            failing.pop_all()
+        self._stable_s = time.monotonic()
 
     def poll(
         self, timeout_s: float, max_records: int, full: Collection[tuple[int, str]] = ()
@@ -92,9 +94,9 @@ class KafkaTransport(KafkaLog):
                 for shard in lost:
                     self._positions.pop(shard, None)
                 moved = self._advance()
-                if fetched or gained or lost or moved or not left_ms or self._interrupted.is_set():
+                if fetched or gained or lost or moved or not left_ms or self._interrupted:
                     break
-            self._interrupted.clear()
+            self._interrupted = False
             polled = Polled(self._batches(fetched), gained, lost)
         self._spent = False
         return polled
@@ -213,14 +215,12 @@ class KafkaTransport(KafkaLog):
         self._spent = False
 
     def interrupt(self) -> None:
-        self._interrupted.set()
+        # No Event: a signal handler would wait for ever for the lock that its own thread holds.
+        self._interrupted = True
 
     def close(self) -> None:
         self._spent = True
-        # The producer first: what it has not committed must not wait for its time-out.
-        self._steps.close()
-        close_quietly(self._consumer, timeout_ms=1_000)
-        super().close()
+        self._closing.close()
 
     def _use(self) -> None:
         """The transport is spent until the caller has succeeded."""

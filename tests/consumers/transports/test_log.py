@@ -217,6 +217,18 @@ def test_a_read_that_is_overtaken_by_a_trim_fails_rather_than_leave_out(world: W
     assert values(seen) == [str(number) for number in range(len(seen))]
 
 
+def test_several_reads_can_be_under_way_at_once_and_be_dropped(world: World) -> None:
+    log = world.log()
+    log.append([(role, 0, record(f"{role}{n}")) for role in INPUTS for n in range(3)])
+
+    reads = [log.read(role, 0, 0) for role in INPUTS]
+    rows = [values([next(read) for read in reads]) for _ in range(2)]
+    del reads
+
+    assert rows == [[f"{role}{n}" for role in INPUTS] for n in range(2)]
+    assert read_values(log, "labels", 0) == ["labels0", "labels1", "labels2"]
+
+
 def test_many_records_come_back_in_order(world: World) -> None:
     log = world.log()
     texts = [f"{number:06}" for number in range(5_000)]

@@ -19,7 +19,7 @@ lives = st.lists(st.one_of(appends, appends, commits, fetches, deaths), max_size
 
 
 @given(life=lives)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_embedded_logs_are_what_was_appended_and_committed(
     new_world: Callable[[], World], request: pytest.FixtureRequest, life: list[tuple[object, ...]]
 ) -> None:

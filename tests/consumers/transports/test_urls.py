@@ -32,11 +32,19 @@ def test_a_memory_log_is_joined_with_its_topics() -> None:
         open_log("memory:", "flights").partitions()
 
 
-@pytest.mark.kafka
-@pytest.mark.xdist_group("kafka")
-def test_a_broker_that_does_not_answer_is_said_to() -> None:
-    log = open_log("kafka://127.0.0.1:9", "flights")
-
-    with pytest.raises(LogUnavailableError, match=r"127\.0\.0\.1:9") as caught:
-        log.partitions()
-    assert caught.value.hint is not None
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("127.0.0.1:9", "127.0.0.1:9: Connection refused"),
+        ("localhost", "localhost is not HOST:PORT"),
+        ("127.0.0.1:9,no-port:", "Connection refused, no-port: is not HOST:PORT"),
+    ],
+)
+def test_a_broker_that_does_not_answer_is_said_to(address: str, problem: str) -> None:
+    for use in (
+        open_log(f"kafka://{address}", "flights").partitions,
+        lambda: open_transport(f"kafka://{address}", "flights"),
+    ):
+        with pytest.raises(LogUnavailableError, match=problem) as caught:
+            use()
+        assert caught.value.hint is not None
