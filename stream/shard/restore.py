@@ -114,16 +114,16 @@ def restore(
     replay = _Replay(transport, shard, begin, end, first, last)
     stored = [held.ref for held in snapshots.archive.stored(last.journal, shard)]
     base = _newest_valid(replay, stored, snapshots, configuration.name)
-    in_force = _configuration_in_force(first, base)
-    plan = _plan(configuration, in_force, use_journal_configuration=use_journal_configuration)
-    state, published, engines = _load(plan, shard, base, first)
-    since = -1 if base is None else base.header.sequence
     if base is None and first.sequence != 0:
         raise JournalError(
             f"no valid snapshot of shard {shard} is left, and its journal begins with entry "
             f"{first.sequence}",
             "restore the snapshots' folder or bucket from a backup",
         )
+    in_force = _configuration_in_force(first, base)
+    plan = _plan(configuration, in_force, use_journal_configuration=use_journal_configuration)
+    state, published, engines = _load(plan, shard, base, first)
+    since = -1 if base is None else base.header.sequence
     entries = records = 0
     for entry, step in replay.steps(since):
         entries += 1

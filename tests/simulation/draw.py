@@ -37,7 +37,7 @@ def draw(seed: int) -> Drawn:
     shards = rng.choice([1, 1, 1, 2, 3])
     task = rng.choice(["binary", "binary", "binary", "binary", "regression", "multiclass"])
     wait = rng.choice(list(WAITS_MS))
-    events = rng.randrange(140, 220)
+    events = rng.randrange(120, 180)
     inline = rng.random() < 0.5
     bounded = rng.random() < 0.2
     stream = draw_stream(

@@ -46,7 +46,7 @@ def draw_stream(
     Some are late, early, corrected, repeated, of unknown ids, out of order or broken; the concept
     turns round in the middle, so that detectors have something to say.
     """
-    gap_ms = rng.choice([2_000, 60_000, 240_000])
+    gap_ms = rng.choice([2_000, 60_000, 240_000, 600_000])
     found: list[tuple[float, Meant]] = []
     for number in range(events):
         shard = rng.randrange(shards)
