@@ -31,7 +31,8 @@ from learners.threshold import check_threshold
 from stream.errors import ConfigurationError
 
 DEFAULT_FILE = "driftline.yaml"
-FILE_VARIABLE = "DRIFTLINE_CONFIG"
+PREFIX = "DRIFTLINE_"
+FILE_VARIABLE = f"{PREFIX}CONFIG"
 
 NOT_BUILT = {
     "retention": "retention",
@@ -77,7 +78,7 @@ class _Environment(Configuration, BaseSettings):
     """The same fields, as the environment may set them."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DRIFTLINE_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
 
@@ -122,6 +123,7 @@ def load_file(given: Path | None = None, **overrides: Any) -> Configuration:
             f"the configuration {path} must be a mapping of fields, not {type(content).__name__}",
             "start with `name: my-service`",
         )
+    _check_variables()
     try:
         environment = EnvSettingsSource(_Environment)()
     except SettingsError as error:
@@ -185,6 +187,25 @@ def difference(mine: dict[str, Any], theirs: dict[str, Any], prefix: str = "") -
         else:
             lines.append(f"{prefix}{name}: {right!r} in the journal, {left!r} in the file")
     return lines
+
+
+def _check_variables() -> None:
+    """Refuses variables that look like ours and set nothing: pydantic-settings passes them over."""
+    for name in sorted(os.environ):
+        if not name.upper().startswith(PREFIX) or name.upper() == FILE_VARIABLE:
+            continue
+        field = name[len(PREFIX) :].partition("__")[0].lower()
+        if field in NOT_BUILT:
+            raise ConfigurationError(
+                f"`{name}` in the environment: `{field}` is not built yet in this driftline",
+                f"unset {name}",
+            )
+        if field not in Configuration.model_fields:
+            nearest = difflib.get_close_matches(field, Configuration.model_fields, n=1)
+            raise ConfigurationError(
+                f"unknown variable `{name}` in the environment",
+                f"did you mean `{PREFIX}{nearest[0].upper()}`?" if nearest else f"unset {name}",
+            )
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -93,8 +93,8 @@ def _check_labels(configuration: Configuration, labels: LabelSource) -> None:
     if not labels.is_late:
         if labels.column is not None and labels.column != events.label:
             raise ConfigurationError(
-                f"labels in the rows come from `events.label`, which is {events.label!r}, "
-                f"not {labels.column!r}",
+                f"labels in the rows come from `events.label: {events.label or 'null'}`, "
+                f"not from {labels.column!r}",
                 f"set `events.label: {labels.column}`, or give --label-time or --label-delay",
             )
         return

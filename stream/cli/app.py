@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import cast
 
 import typer
 
@@ -44,10 +45,16 @@ def _options(
     """Models that keep learning on live streams, and never lose an event or a version."""
 
 
+# Typer's public errors derive from it; by its own name it moves between Typer's versions.
+_UsageError = cast(type[Exception], typer.BadParameter.__bases__[0])
+
+
 def run() -> int:
     """Runs one command; its exit code is 0 done, 2 wrong input, 3 stopped to protect the state."""
     try:
-        app()
+        code = app(standalone_mode=False)
+    except _UsageError as error:
+        return output.report_usage(error)
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else output.OK
     except output.EXPECTED as error:
@@ -56,4 +63,4 @@ def run() -> int:
         # The reader of our output has gone; there is nobody left to tell.
         sys.stdout = None
         return output.OK
-    return output.OK
+    return code if isinstance(code, int) else output.OK

@@ -57,6 +57,18 @@ def report(error: Exception) -> int:
     return STOPPED if isinstance(error, (ShardStoppedError, DivergedError)) else WRONG_INPUT
 
 
+def report_usage(error: Any) -> int:
+    """Says what is wrong with how a command was called; a command without arguments shows help."""
+    context = error.ctx
+    if context is not None and type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return WRONG_INPUT
+    sys.stderr.write(f"error: {' '.join(error.format_message().split())}\n")
+    path = "driftline" if context is None else context.command_path
+    sys.stderr.write(f"hint: {path} --help\n")
+    return WRONG_INPUT
+
+
 @contextmanager
 def progress(description: str, total: int | None = None) -> Iterator[Progress]:
     """A progress bar on stderr; nothing where that is no terminal."""

@@ -13,11 +13,14 @@ import typer
 
 from stream.cli import options
 from stream.configuration import load_file
+from stream.errors import ConfigurationError
 from stream.opening import open_snapshots, open_worker_transport
 from stream.shard.restore import Restored
 from stream.worker import Worker
 
 log = logging.getLogger("driftline")
+
+LOG_FORMATS = ("console", "json")
 
 
 def run_command(
@@ -41,6 +44,11 @@ def run_command(
 
     Example: driftline run flights.yaml
     """
+    if log_format not in LOG_FORMATS:
+        raise ConfigurationError(
+            f"--log-format must be one of {', '.join(LOG_FORMATS)}, not {log_format!r}",
+            "leave it out for `console`",
+        )
     configuration = load_file(config)
     _log_to_stderr(log_format)
     with (
