@@ -1,14 +1,14 @@
 """Every error that `stream` raises.
 
-StreamError                          the root; carries `hint` ├── ConfigurationError
-the configuration file or environment is wrong ├── ConfigurationDiffersError        the file differs
-from the configuration that the journal has in force ├── JournalError                     the
-journal cannot be read, or is not this service's │   ├── ForeignJournalError          it belongs to
-another service, or to another partition count │   └── PositionsDisagreeError       the committed
-positions are not those of the last journal entry ├── DivergedError                    a replayed
-step does not give the digest that the journal recorded ├── EngineChangedError               a
-snapshot's probes predict differently under this River └── ShardStoppedError                a
-learner failed on a record; nothing of that step was committed
+StreamError                          the root; carries `hint`
+├── ConfigurationError               the configuration file or the environment is wrong
+├── ConfigurationDiffersError        the file differs from the configuration in force
+├── JournalError                     the journal cannot be read
+│   ├── ForeignJournalError          it is another service's, or of another partition count
+│   └── PositionsDisagreeError       the committed positions are not its last entry's
+├── DivergedError                    a replayed step does not give the digest in the journal
+├── EngineChangedError               a snapshot's probes predict differently under this River
+└── ShardStoppedError                a learner failed on a record; nothing of its step was committed
 """
 
 
