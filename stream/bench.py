@@ -218,7 +218,7 @@ def _stages(configuration: Configuration, encoded: list[NewRecord]) -> dict[str,
     timed("duplicates", lambda: [seen.first_time(event.id, 1 << 62, 0) for event in decoded])
     triples = list(zip(records, decoded, answers, strict=True))
     encode = plan.encode_prediction
-    timed("encode", lambda: [encode(r, e.id, e.time_ms, a, []) for r, e, a in triples])
+    timed("encode", lambda: [encode(r, e.id, e.time_ms, a, 0) for r, e, a in triples])
     return stages
 
 

@@ -8,6 +8,8 @@ StreamError                          the root; carries `hint`
 │   └── PositionsDisagreeError       the committed positions are not its last entry's
 ├── DivergedError                    a replayed step does not give the digest in the journal
 ├── EngineChangedError               a snapshot's probes predict differently under this River
+├── CommandError                     a command that is refused: its outcome says why
+├── RollbackError                    a rollback's state cannot be loaded or rebuilt here
 └── ShardStoppedError                a learner failed on a record; nothing of its step was committed
 """
 
@@ -56,6 +58,14 @@ class DivergedError(StreamError):
 
 class EngineChangedError(StreamError):
     """A snapshot written by another River version predicts differently under this one."""
+
+
+class CommandError(StreamError):
+    """A command that cannot be applied; the refusal is its outcome, on every shard alike."""
+
+
+class RollbackError(StreamError):
+    """The state that a rollback asks for cannot be loaded or rebuilt; the shard stays as it is."""
 
 
 class ShardStoppedError(StreamError):

@@ -16,6 +16,7 @@ from stream.configuration import Configuration
 from stream.shard.admission import Admission
 from stream.shard.checkpoint import Checkpointer, Snapshots
 from stream.shard.restore import Restored, restore
+from stream.shard.rollback import Rollbacks
 from stream.shard.runner import Faults, ShardRunner
 
 log = logging.getLogger(__name__)
@@ -157,10 +158,13 @@ class Worker:
             restored.positions,
             checkpointer,
             Admission(self._clock),
+            Rollbacks(self.transport, self._snapshots.archive, self.configuration),
             announce=restored.announce,
             clock=self._clock,
             faults=self._faults,
         )
+        for capture in restored.captures:
+            checkpointer.submit(capture)
         self.runners[shard] = runner
         self.transport.start(shard, runner.positions)
         self._on_restored(shard, restored)

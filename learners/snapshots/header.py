@@ -45,6 +45,8 @@ class SnapshotHeader(BaseModel):
         The running digest at `sequence`, in hexadecimal.
     reason
         Why it was taken: "recovery", "age", "events", "sigterm", …
+    version
+        The number of the version that it is the snapshot of; None: taken for recovery.
     parent
         The key of the snapshot that this state was recovered from, if any.
     versions
@@ -69,6 +71,7 @@ class SnapshotHeader(BaseModel):
     digest: str
     reason: str
     parent: str | None = None
+    version: int | None = None
     configuration: JsonValue = None
     versions: dict[str, str] = {}
     metrics: dict[str, JsonValue] = {}

@@ -9,11 +9,13 @@ end, and only when something is due by then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 
 from consumers.merge import MERGED, take
 from consumers.record import Record
 from consumers.transport import INPUTS, InputBatch
+from stream.commands import is_heavy
 from stream.shard.parts import BEFORE_ALL_MS
 from stream.shard.shard import Shard
 from stream.shard.step import Step
@@ -70,17 +72,40 @@ class Admission:
         """The next step from `positions` on, or None if nothing may be applied yet."""
         if not self._fetched:
             return None
-        commands = self._buffers["commands"]
+        commands = self._next_commands()
+        if commands:
+            self._idle_since_s = None
+            return self._step(positions, {"commands": len(commands)}, commands, [])
         data = {name: self._buffers[name] for name in MERGED}
         taken = take(data, self._step_records, self._waited_for())
-        if not commands and not taken.merged:
+        if not taken.merged:
             return self._tick(positions, shard)
-        self._idle_since_s = None
-        if taken.merged:
-            self._waiting_since_s = None
-        counts = {**taken.counts, "commands": len(commands)}
-        end = {name: self._take(name, counts[name]) for name in INPUTS}
-        return Step(dict(positions), end, tuple(commands[: counts["commands"]]), None, taken.merged)
+        self._idle_since_s = self._waiting_since_s = None
+        return self._step(positions, taken.counts, (), taken.merged)
+
+    def commands(self) -> list[Record]:
+        """The commands in hand that no step holds yet."""
+        return self._buffers["commands"]
+
+    def _next_commands(self) -> tuple[Record, ...]:
+        """The commands that the next step holds, and nothing else: those that leave the state as it
+        is go together, one that changes it as a whole goes alone."""
+        waiting = self._buffers["commands"]
+        if not waiting:
+            return ()
+        if is_heavy(waiting[0]):
+            return (waiting[0],)
+        return tuple(takewhile(lambda record: not is_heavy(record), waiting))
+
+    def _step(
+        self,
+        positions: Mapping[str, int],
+        counts: Mapping[str, int],
+        commands: Sequence[Record],
+        merged: list[tuple[int, Record]],
+    ) -> Step:
+        end = {name: self._take(name, counts.get(name, 0)) for name in INPUTS}
+        return Step(dict(positions), end, commands, None, merged)
 
     def is_drained(self) -> bool:
         """Whether every input was at its committed end at the last poll, with nothing in hand."""

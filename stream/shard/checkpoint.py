@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -65,6 +66,11 @@ class Capture:
     task: Task
     threshold: float | None
 
+    @property
+    def version(self) -> int | None:
+        """The version that it is the snapshot of, if it is one's."""
+        return self.header.version
+
 
 @dataclass(slots=True)
 class Stall:
@@ -74,8 +80,18 @@ class Stall:
     written_s: float = 0.0
 
 
+@dataclass(slots=True)
+class _Writing:
+    """A capture on its way to the store; `records` is how far a replay would go without it."""
+
+    capture: Capture
+    future: Future[tuple[SnapshotRef, float]]
+    records: int
+    again_s: float = 0.0
+
+
 class Checkpointer:
-    """Takes one shard's snapshots, one at a time.
+    """Takes one shard's snapshots, and has them published in the order in which they were taken.
 
     Parameters
     ----------
@@ -108,10 +124,9 @@ class Checkpointer:
         self._orphans = orphans
         self._clock = clock
         self._faults = faults
-        self._writing: Future[tuple[SnapshotRef, float]] | None = None
+        self._writing: deque[_Writing] = deque()
         self._deleting: list[Future[None]] = []
         self._records_since = behind
-        self._records_taken = 0
         self._taken_s = clock()
         self._replay: float | None = None
 
@@ -124,8 +139,8 @@ class Checkpointer:
             self._replay = rate if self._replay is None else 0.8 * self._replay + 0.2 * rate
 
     def is_due(self) -> bool:
-        """Whether a snapshot should be taken now."""
-        if self._writing is not None:
+        """Whether a snapshot for recovery should be taken now."""
+        if self._writing:
             return False
         return (
             due(
@@ -144,42 +159,61 @@ class Checkpointer:
         sequence: int,
         positions: Mapping[str, int],
         reason: str,
+        version: int | None = None,
     ) -> None:
         """Captures the state as of committed entry `sequence` and has it written beside the
         stream."""
-        self.wait()
         started = time.perf_counter()
-        capture = self._capture(shard, journal, sequence, positions, reason)
+        taken = self.capture(shard, journal, sequence, positions, reason, version)
         self.stall.taken_s = time.perf_counter() - started
-        self._records_taken, self._records_since = self._records_since, 0
+        self.submit(taken)
+        self._records_since = 0
         self._taken_s = self._clock()
-        self._writing = self._snapshots.executor.submit(
+
+    def submit(self, capture: Capture) -> None:
+        """Has a capture written beside the stream, after those before it."""
+        future = self._snapshots.executor.submit(write, capture, self._snapshots, self._faults)
+        self._writing.append(_Writing(capture, future, self._records_since))
+
+    def put(self, capture: Capture) -> SnapshotRef:
+        """Writes a capture now, after those before it; the next entry has to publish it."""
+        executor = self._snapshots.executor
+        ref, self.stall.written_s = executor.submit(
             write, capture, self._snapshots, self._faults
-        )
+        ).result()
+        return ref
 
     def news(self) -> dict[str, Any]:
         """What the next entry has to say of snapshots: those published and those retired; empty if
         nothing."""
-        written = self._written()
         published = []
         retired = list(self._orphans)
-        if written is not None:
-            if any(written == known.ref for known in self.published):
-                self._writing = None
-            else:
-                published = [{"key": written.key, "sequence": written.sequence}]
-                retired += superseded([*self.published, Published(written)])
+        known = list(self.published)
+        for writing in list(self._writing):
+            written = self._written(writing)
+            if written is None:
+                if writing in self._writing:
+                    break
+                continue
+            if any(written == other.ref for other in known):
+                self._writing.remove(writing)
+                continue
+            known.append(Published(written, writing.capture.version))
+            published.append(publication(written, writing.capture.version))
+        if published:
+            retired += superseded(known)
         if not published and not retired:
             return {}
         return {"published": published, "retired": [ref.key for ref in retired]}
 
     def confirmed(self, entry: Entry) -> None:
         """Takes note of a committed entry; deletes the objects that it retired."""
-        if entry.published:
-            written = self._written()
-            assert written is not None, "what was published had been written"
-            self._writing = None
-            self.published.append(Published(written))
+        for named in entry.published:
+            ref = parse_key(named["key"])
+            assert ref is not None, "the journal names snapshots by their keys"
+            if self._writing and self._writing[0].capture.header.sequence == ref.sequence:
+                self._writing.popleft()
+            self.published.append(Published(ref, named.get("version")))
             self._faults("published")
         if entry.retired:
             gone = set(entry.retired)
@@ -195,8 +229,8 @@ class Checkpointer:
         """Returns when nothing is being written or deleted any more."""
         for future in self._deleting:
             future.exception()
-        if self._writing is not None:
-            self._writing.exception()
+        for writing in self._writing:
+            writing.future.exception()
 
     def is_behind(self) -> bool:
         """Whether the state has moved since the last snapshot."""
@@ -204,25 +238,34 @@ class Checkpointer:
 
     def has_news(self) -> bool:
         """Whether the next entry has something to say of snapshots."""
-        return bool(self._orphans) or (self._writing is not None and self._writing.done())
+        return bool(self._orphans) or bool(self._writing and self._writing[0].future.done())
 
     def is_writing(self) -> bool:
         """Whether a snapshot is on its way to the store or not yet published."""
-        return self._writing is not None
+        return bool(self._writing)
 
-    def _written(self) -> SnapshotRef | None:
-        if self._writing is None or not self._writing.done():
+    def _written(self, writing: _Writing) -> SnapshotRef | None:
+        """The name of what was written; None while it is not, or if it could not be."""
+        if not writing.future.done():
             return None
-        failure = self._writing.exception()
+        failure = writing.future.exception()
         if failure is None:
-            ref, self.stall.written_s = self._writing.result()
+            ref, self.stall.written_s = writing.future.result()
             return ref
-        self._writing = None
         if not isinstance(failure, SnapshotError):
             raise failure
-        # The log has everything; the next one is tried when due. Until then a replay takes longer.
-        self._records_since += self._records_taken
-        log.error("the snapshot was not written: %s (hint: %s)", failure, failure.hint)
+        if writing.capture.version is None:
+            # The log has everything; the next is tried when due. Until then a replay takes longer.
+            log.error("the snapshot was not written: %s (hint: %s)", failure, failure.hint)
+            self._writing.remove(writing)
+            self._records_since += writing.records
+        elif self._clock() >= writing.again_s:
+            # A version is promised: it is written as soon as the store takes it.
+            log.error("version %d is not written yet: %s", writing.capture.version, failure)
+            writing.again_s = self._clock() + self._snapshots.settings.min_interval.total_seconds()
+            writing.future = self._snapshots.executor.submit(
+                write, writing.capture, self._snapshots, self._faults
+            )
         return None
 
     def _delete(self, ref: SnapshotRef) -> None:
@@ -232,37 +275,59 @@ class Checkpointer:
             log.warning("a retired snapshot could not be deleted: %s; recovery deletes it", error)
         self._faults("retired")
 
-    def _capture(
+    def capture(
         self,
         shard: Shard,
         journal: str,
         sequence: int,
         positions: Mapping[str, int],
         reason: str,
+        version: int | None,
     ) -> Capture:
-        parts = shard.parts
-        sections = {
-            LEARNER: pickling.dumps(parts.learner.model),
-            DETECTORS: pickling.dumps(parts.watches),
-            **parts.dump_plain(),
-            PUBLISHED: orjson.dumps([known.ref.key for known in self.published]),
-        }
-        header = SnapshotHeader(
-            service=shard.plan.service,
-            journal_id=journal,
-            shard=shard.shard,
-            sequence=sequence,
-            positions=dict(positions),
-            clock_ms=None if parts.clock_ms == BEFORE_ALL_MS else parts.clock_ms,
-            digest=parts.digest.hex(),
-            reason=reason,
-            parent=self.published[-1].ref.key if self.published else None,
-            configuration=shard.plan.configuration.semantic(),
-            versions=engines(),
-            created_ms=time.time_ns() // 1_000_000,
-        )
-        learner = parts.learner
-        return Capture(header, sections, shard.recent_features(), learner.task, learner.threshold)
+        """The state as of entry `sequence`, complete and independent of the shard that goes on."""
+        return capture_of(shard, journal, sequence, positions, reason, version, self.published)
+
+
+def publication(ref: SnapshotRef, version: int | None) -> dict[str, Any]:
+    """How a journal entry publishes a snapshot."""
+    named: dict[str, Any] = {"key": ref.key, "sequence": ref.sequence}
+    return named if version is None else named | {"version": version}
+
+
+def capture_of(
+    shard: Shard,
+    journal: str,
+    sequence: int,
+    positions: Mapping[str, int],
+    reason: str,
+    version: int | None,
+    published: list[Published],
+) -> Capture:
+    """The state of a shard as of journal entry `sequence`, and what was published by then."""
+    parts = shard.parts
+    sections = {
+        LEARNER: pickling.dumps(parts.learner.model),
+        DETECTORS: pickling.dumps(parts.watches),
+        **parts.dump_plain(),
+        PUBLISHED: orjson.dumps([[known.ref.key, known.version] for known in published]),
+    }
+    header = SnapshotHeader(
+        service=shard.plan.service,
+        journal_id=journal,
+        shard=shard.shard,
+        sequence=sequence,
+        positions=dict(positions),
+        clock_ms=None if parts.clock_ms == BEFORE_ALL_MS else parts.clock_ms,
+        digest=parts.digest.hex(),
+        reason=reason,
+        version=version,
+        parent=published[-1].ref.key if published else None,
+        configuration=shard.plan.configuration.semantic(),
+        versions=engines(),
+        created_ms=time.time_ns() // 1_000_000,
+    )
+    learner = parts.learner
+    return Capture(header, sections, shard.recent_features(), learner.task, learner.threshold)
 
 
 def write(

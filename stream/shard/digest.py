@@ -66,6 +66,12 @@ def label(previous: bytes, outcome: bytes, event_id: str, value: bool | int | fl
     return sha256(b"%bL%b%b%b" % (previous, outcome, number(value), event_id.encode())).digest()
 
 
+def command(previous: bytes, kind: str, outcome: str, version: int) -> bytes:
+    """The digest after a command had its outcome, `version` being the one in force then."""
+    fields = b"".join([number(field) for field in (kind, outcome, version)])
+    return sha256(b"%bM%b" % (previous, fields)).digest()
+
+
 def alert(previous: bytes, detection: Detection, suppressed: int) -> bytes:
     """The digest after an alert, over what it says of the change."""
     evidence = detection.evidence

@@ -43,12 +43,12 @@ class Effects:
         parts.counters.dead(reason)
         self._write_dead(record, reason, detail)
 
-    def dead_held(self, held: Held, detail: str) -> None:
-        """A label whose event did not come."""
+    def dead_held(self, held: Held, reason: str, detail: str) -> None:
+        """A label that waited for its event in vain."""
         parts = self.parts
         parts.digest = digest.label(parts.digest, b"U", held.id, held.label)
-        parts.counters.dead("unknown_id")
-        self._write_dead(held.record, "unknown_id", detail)
+        parts.counters.dead(reason)
+        self._write_dead(held.record, reason, detail)
 
     def observe(self, watch: Watch, value: float, index: int, time_ms: int) -> None:
         """Feeds a watch with the value of an event, and tells of what it detects."""
@@ -92,7 +92,7 @@ class Effects:
                 detection,
                 service=self.plan.service,
                 shard=self.shard,
-                version=0,
+                version=parts.versions.current,
                 topic=record.topic,
                 partition=record.partition,
                 offset=record.offset,

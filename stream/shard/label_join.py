@@ -102,7 +102,9 @@ class LabelJoin:
                 self._learn(entry, default)
                 effects.assumed = None
         for held in parts.held.due(clock_ms):
-            effects.dead_held(held, f"no event with id {held.id!r} came within the wait")
+            effects.dead_held(
+                held, "unknown_id", f"no event with id {held.id!r} came within the wait"
+            )
         self.due_ms = self._next_due_ms()
 
     def _join(self, event_id: str, label: Value) -> None:
@@ -152,7 +154,9 @@ class LabelJoin:
             self.due_ms = deadline_ms
         if dropped is not None:
             self._effects.dead_held(
-                dropped, "more labels wait for their event than labels.max_held allows"
+                dropped,
+                "unknown_id",
+                "more labels wait for their event than labels.max_held allows",
             )
 
     def _next_due_ms(self) -> int:

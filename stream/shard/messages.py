@@ -16,7 +16,7 @@ FORMAT = 1
 _SECONDS = [f"{second:02d}" for second in range(60)]
 _MILLISECONDS = [f".{ms:03d}Z" for ms in range(1000)]
 
-PredictionEncoder = Callable[[Record, str, int, Answer, list[str]], bytes]
+PredictionEncoder = Callable[[Record, str, int, Answer, int], bytes]
 
 
 def source_of(record: Record) -> dict[str, Any]:
@@ -24,9 +24,8 @@ def source_of(record: Record) -> dict[str, Any]:
     return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
 
 
-def prediction_encoder(task: str, model: str, version: int) -> PredictionEncoder:
-    """The function that writes one prediction of a task: `(record, id, time_ms, answer, flags) ->
-    bytes`.
+def prediction_encoder(task: str, model: str) -> PredictionEncoder:
+    """The function that writes one prediction: `(record, id, time_ms, answer, version) -> bytes`.
 
     Binary and multiclass predictions carry `probabilities`, anomaly detection a `score`. A model
     without an answer yet gives a null prediction.
@@ -34,9 +33,7 @@ def prediction_encoder(task: str, model: str, version: int) -> PredictionEncoder
 
     time_of = _time_formatter()
 
-    def binary(
-        record: Record, event_id: str, time_ms: int, answer: Answer, flags: list[str]
-    ) -> bytes:
+    def binary(record: Record, event_id: str, time_ms: int, answer: Answer, version: int) -> bytes:
         decided, positive = answer
         return orjson.dumps(
             {
@@ -49,7 +46,7 @@ def prediction_encoder(task: str, model: str, version: int) -> PredictionEncoder
                 else {"false": 1.0 - positive, "true": positive},  # type: ignore[operator]
                 "model": model,
                 "version": version,
-                "flags": flags,
+                "flags": [],
                 "source": {"topic": record[0], "partition": record[1], "offset": record[2]},
             },
             option=orjson.OPT_NON_STR_KEYS,
@@ -57,9 +54,7 @@ def prediction_encoder(task: str, model: str, version: int) -> PredictionEncoder
 
     confidence_name = {"multiclass": "probabilities", "anomaly": "score"}.get(task)
 
-    def other(
-        record: Record, event_id: str, time_ms: int, answer: Answer, flags: list[str]
-    ) -> bytes:
+    def other(record: Record, event_id: str, time_ms: int, answer: Answer, version: int) -> bytes:
         decided, confidence = answer
         body: dict[str, Any] = {
             "format": FORMAT,
@@ -69,7 +64,7 @@ def prediction_encoder(task: str, model: str, version: int) -> PredictionEncoder
         }
         if confidence_name is not None:
             body[confidence_name] = confidence
-        body |= {"model": model, "version": version, "flags": flags, "source": source_of(record)}
+        body |= {"model": model, "version": version, "flags": [], "source": source_of(record)}
         return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
 
     return binary if task == "binary" else other

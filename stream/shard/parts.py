@@ -21,6 +21,7 @@ from detectors.settings import AlertSettings
 from detectors.watch import Watch
 from learners.learner import Learner
 from learners.quality import Quality
+from stream.shard.versions import Versions
 
 NEVER_MS = 1 << 62
 """A deadline that no clock reaches."""
@@ -76,6 +77,7 @@ class Parts:
     seen: SeenIds
     held: HeldLabels
     digest: bytes
+    versions: Versions
     counters: Counters = field(default_factory=Counters)
     clock_ms: int = BEFORE_ALL_MS
     events: int = 0
@@ -100,6 +102,7 @@ class Parts:
             "pending": self.pending.dump(),
             "seen": self.seen.dump(),
             "held": self.held.dump(),
+            "versions": self.versions.dump(),
         }
         return {name: orjson.dumps(part) for name, part in state.items()}
 
@@ -107,7 +110,7 @@ class Parts:
         self, sections: Mapping[str, bytes], labels: LabelsSettings, alerts: AlertSettings
     ) -> None:
         """Takes over what `dump_plain` gave; the learner and the watches are the caller's."""
-        plain = ("shard", "quality", "policy", "pending", "seen", "held")
+        plain = ("shard", "quality", "policy", "pending", "seen", "held", "versions")
         state = {name: orjson.loads(sections[name]) for name in plain}
         shard = state["shard"]
         self.digest = bytes.fromhex(shard["digest"])
@@ -122,3 +125,4 @@ class Parts:
         self.pending = PendingLabels.load(state["pending"], labels.max_pending)
         self.seen = SeenIds.load(state["seen"], labels.max_seen)
         self.held = HeldLabels.load(state["held"], labels.max_held)
+        self.versions = Versions.load(state["versions"])

@@ -21,6 +21,7 @@ from learners.threshold import choose_threshold
 from stream.configuration import Configuration
 from stream.shard import digest, messages
 from stream.shard.parts import Parts
+from stream.shard.versions import Versions
 
 WINDOW_EVENTS = 10_000
 """Quality over the last so many labelled events stands beside the periods of event time."""
@@ -76,7 +77,7 @@ class Plan:
         self.default_label = None if labels.default is None else self.task.label(labels.default)
         self.decode_event = EventDecoder(configuration.events).decode
         self.decode_label = LabelDecoder(configuration.events.max_bytes).decode
-        self.encode_prediction = messages.prediction_encoder(self.task.name, "champion", 0)
+        self.encode_prediction = messages.prediction_encoder(self.task.name, "champion")
 
     def fresh_parts(self) -> Parts:
         """The state of a shard that has seen nothing."""
@@ -92,6 +93,7 @@ class Plan:
             seen=SeenIds(labels.max_seen),
             held=HeldLabels(labels.max_held),
             digest=digest.EMPTY,
+            versions=Versions(),
         )
 
     def by_signal(self, watches: Sequence[Watch]) -> Watches:

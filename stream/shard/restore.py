@@ -12,37 +12,33 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-import orjson
-
-from consumers.errors import OffsetOutOfRangeError
-from consumers.record import Record
-from consumers.transport import INPUTS, Committed, Log, StepCommit, Transport
+from consumers.transport import INPUTS, Committed, StepCommit, Transport
 from learners.errors import SnapshotError
-from learners.learner import Learner
-from learners.snapshots import pickling
 from learners.snapshots.container import Snapshot
-from learners.snapshots.probes import failed_probes
 from learners.snapshots.reference import SnapshotRef, parse_key
 from learners.snapshots.retention import Published, orphans
-from stream.configuration import Configuration, difference, from_semantic
+from stream.configuration import Configuration, difference
 from stream.errors import (
     ConfigurationDiffersError,
     DivergedError,
-    EngineChangedError,
     JournalError,
     PositionsDisagreeError,
 )
 from stream.shard import journal
-from stream.shard.checkpoint import CHAMPION, DETECTORS, LEARNER, PUBLISHED, Snapshots
+from stream.shard.checkpoint import Capture, Snapshots, capture_of
 from stream.shard.digest import EMPTY
 from stream.shard.journal import Entry, note_of
+from stream.shard.load import load_shard, plan_of, published_at
 from stream.shard.plan import Plan
+from stream.shard.replay import Replay
 from stream.shard.shard import Shard
 from stream.shard.step import Step
+from stream.shard.versions import cut_version
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +51,7 @@ class Restored:
 
     `snapshot` is the sequence that the replay started from (None: entry 0); `entries` and `records`
     (with commands and ticks) are what was replayed. `announce` holds what the next entry has to
-    say, such as engines that changed.
+    say, such as engines that changed; `captures` are versions that were cut and not yet written.
     """
 
     shard: Shard
@@ -65,6 +61,7 @@ class Restored:
     published: list[Published]
     orphans: tuple[SnapshotRef, ...]
     announce: dict[str, Any]
+    captures: list[Capture]
     snapshot: int | None
     entries: int
     records: int
@@ -111,7 +108,7 @@ def restore(
     if first.founding is not None or first.sequence == 0:
         journal.check_founding(first, configuration.name, transport.partitions())
 
-    replay = _Replay(transport, shard, begin, end, first, last)
+    replay = Replay(transport, shard, begin, end, first, last)
     stored = [held.ref for held in snapshots.archive.stored(last.journal, shard)]
     base = _newest_valid(replay, stored, snapshots, configuration.name)
     if base is None and first.sequence != 0:
@@ -120,21 +117,37 @@ def restore(
             f"{first.sequence}",
             "restore the snapshots' folder or bucket from a backup",
         )
-    in_force = _configuration_in_force(first, base)
-    plan = _plan(configuration, in_force, use_journal_configuration=use_journal_configuration)
-    state, published, engines = _load(plan, shard, base, first)
     since = -1 if base is None else base.header.sequence
+    start: Any = first.configuration if base is None else base.header.configuration
+    ahead = _Ahead.read(replay, since, start)
+    _check_configuration(
+        configuration, ahead.configuration, use_journal_configuration=use_journal_configuration
+    )
+    if base is None:
+        state, published = Shard(plan_of(configuration, start), shard), []
+        engines = first.engines or {}
+    else:
+        state, published = load_shard(configuration, shard, base), published_at(base)
+        engines = dict(base.header.versions)
+    captures: list[Capture] = []
     entries = records = 0
     for entry, step in replay.steps(since):
         entries += 1
         records += step.size
         if entry.engines is not None:
             engines = entry.engines
-        state.apply(step)
+        state = _applied(state, entry, step, snapshots, configuration)
         found = state.parts.digest.hex()
         if found != entry.digest:
             raise _diverged(shard, entry, found, engines)
         published = _after(published, entry)
+        captures += [
+            capture_of(
+                state, entry.journal, entry.sequence, entry.end, "version", number, published
+            )
+            for outcome in entry.outcomes
+            if (number := cut_version(outcome)) is not None and number not in ahead.published
+        ]
         on_progress(entry.sequence, last.sequence)
     return Restored(
         shard=state,
@@ -144,6 +157,7 @@ def restore(
         published=published,
         orphans=orphans(stored, [known.ref for known in published]),
         announce={} if engines == journal.engines() else {"engines": journal.engines()},
+        captures=captures,
         snapshot=None if base is None else base.header.sequence,
         entries=entries,
         records=records,
@@ -178,79 +192,13 @@ def _found(
         published=[],
         orphans=(),
         announce={},
+        captures=[],
         snapshot=None,
         entries=0,
         records=0,
         seconds=time.perf_counter() - started,
         founded=True,
     )
-
-
-class _Replay:
-    """The journal's entries from a sequence on, each with the step that it describes."""
-
-    def __init__(
-        self, log: Log, shard: int, begin: int, end: int, first: Entry, last: Entry
-    ) -> None:
-        self._log = log
-        self._shard = shard
-        self._begin = begin
-        self._end = end
-        self._first = first
-        self._last = last
-
-    def entries(self, since: int) -> Iterator[Entry]:
-        """The entries from sequence `since` on.
-
-        An entry lies at least as many offsets after the first as it has entries between; control
-        records only move it further, so reading starts there and skips what is older.
-        """
-        start = self._begin + max(0, since - self._first.sequence)
-        for entry in journal.read(self._log, self._shard, start, self._end):
-            if entry.sequence >= since:
-                yield entry
-
-    def steps(self, since: int) -> Iterator[tuple[Entry, Step]]:
-        """The entries after sequence `since`, with their steps."""
-        readers: dict[str, _Reader] = {}
-        for entry in self.entries(since + 1):
-            try:
-                if not readers:
-                    readers = {
-                        topic: _Reader(self._log, topic, self._shard, entry.start[topic], end)
-                        for topic, end in self._last.end.items()
-                    }
-                inputs = {topic: reader.upto(entry.end[topic]) for topic, reader in readers.items()}
-            except OffsetOutOfRangeError as error:
-                raise JournalError(
-                    f"replaying shard {self._shard} from entry {entry.sequence} needs "
-                    f"{error.topic} offset {error.offset}, and the log begins at {error.begin}",
-                    "restore the snapshots' folder or bucket, or the log, from a backup",
-                ) from error
-            yield entry, Step.of(entry.start, entry.end, inputs, entry.tick_ms)
-
-
-class _Reader:
-    """One input, read once from start to end in the ranges of consecutive entries."""
-
-    def __init__(self, log: Log, topic: str, shard: int, start: int, end: int) -> None:
-        self._records = log.read(topic, shard, start, end)
-        self._ahead: Record | None = None
-
-    def upto(self, end: int) -> list[Record]:
-        """The records before offset `end` that were not given yet."""
-        found: list[Record] = []
-        if self._ahead is not None:
-            if self._ahead.offset >= end:
-                return found
-            found.append(self._ahead)
-            self._ahead = None
-        for record in self._records:
-            if record.offset >= end:
-                self._ahead = record
-                break
-            found.append(record)
-        return found
 
 
 def _check_committed(shard: int, last: Entry, committed: Committed | None) -> None:
@@ -267,7 +215,7 @@ def _check_committed(shard: int, last: Entry, committed: Committed | None) -> No
 
 
 def _newest_valid(
-    replay: _Replay, stored: list[SnapshotRef], snapshots: Snapshots, service: str
+    replay: Replay, stored: list[SnapshotRef], snapshots: Snapshots, service: str
 ) -> Snapshot | None:
     """The newest snapshot that is whole, signed, of this service, published, and agrees with its
     entry."""
@@ -286,7 +234,7 @@ def _newest_valid(
     return None
 
 
-def _problem(replay: _Replay, snapshot: Snapshot, ref: SnapshotRef, service: str) -> str | None:
+def _problem(replay: Replay, snapshot: Snapshot, ref: SnapshotRef, service: str) -> str | None:
     header = snapshot.header
     if header.service != service:
         return f"it belongs to the service {header.service!r}"
@@ -296,70 +244,71 @@ def _problem(replay: _Replay, snapshot: Snapshot, ref: SnapshotRef, service: str
         return f"the journal has no entry {ref.sequence}"
     if own.digest != header.digest or own.end != header.positions:
         return f"its digest is not that of journal entry {ref.sequence}"
-    if not any(named["key"] == ref.key for entry in entries for named in entry.published):
+    if not any(
+        named["key"] == ref.key for entry in chain([own], entries) for named in entry.published
+    ):
         return "the journal has not published it"
     return None
 
 
-def _configuration_in_force(first: Entry, base: Snapshot | None) -> dict[str, Any]:
-    found: Any = first.configuration if base is None else base.header.configuration
-    assert isinstance(found, dict), "every founding entry and snapshot carries its configuration"
-    return found
-
-
-def _plan(
-    configuration: Configuration, in_force: Mapping[str, Any], *, use_journal_configuration: bool
-) -> Plan:
-    lines = difference(configuration.semantic(), dict(in_force))
-    if not lines:
-        return Plan(configuration)
-    if not use_journal_configuration:
+def _check_configuration(
+    configuration: Configuration, in_force: dict[str, Any], *, use_journal_configuration: bool
+) -> None:
+    """Refuses a file that differs from what the journal has in force, unless that is to be run."""
+    lines = difference(configuration.semantic(), in_force)
+    if lines and not use_journal_configuration:
         raise ConfigurationDiffersError(
             "the file's configuration differs from the one in force in the journal",
             "put the file back, or go on under the journal's: driftline run --use-journal-config",
             lines,
         )
-    return Plan(from_semantic(configuration, dict(in_force)))
-
-
-def _load(
-    plan: Plan, shard: int, base: Snapshot | None, first: Entry
-) -> tuple[Shard, list[Published], dict[str, str]]:
-    """The state of a snapshot, or the fresh one of entry 0, with what was published and the engines
-    in force."""
-    parts = plan.fresh_parts()
-    if base is None:
-        return Shard(plan, shard, parts), [], first.engines or {}
-    parts.load_plain(base.sections, plan.configuration.labels, plan.alerts)
-    # The threshold may be a learnt one: the probes were answered under it.
-    learner, threshold = base.sections[LEARNER], parts.learner.threshold
-    _check_probes(base, Learner(pickling.loads(learner), plan.task, threshold))
-    parts.learner = Learner(pickling.loads(learner), plan.task, threshold)
-    parts.watches = pickling.loads(base.sections[DETECTORS])
-    keys = orjson.loads(base.sections[PUBLISHED])
-    known = [Published(ref) for key in keys if (ref := parse_key(key)) is not None]
-    return Shard(plan, shard, parts), known, dict(base.header.versions)
-
-
-def _check_probes(base: Snapshot, copy: Learner) -> None:
-    """Refuses a model that predicts differently than when it was snapshotted."""
-    failed = failed_probes(base.header.probes, lambda _, features: copy.predict(features))
-    if not failed:
-        return
-    then, now = base.header.versions.get("river"), journal.engines()["river"]
-    raise EngineChangedError(
-        f"snapshot {base.header.sequence} was written by River {then}; under River {now} its "
-        f"{CHAMPION} predicts {failed[0].detail}",
-        f"run with River {then}; or move the snapshots away, and the log is replayed under {now}",
-    )
 
 
 def _after(published: list[Published], entry: Entry) -> list[Published]:
     if not entry.published and not entry.retired:
         return published
     gone = set(entry.retired)
-    new = [ref for named in entry.published if (ref := parse_key(named["key"])) is not None]
-    return [known for known in [*published, *map(Published, new)] if known.ref.key not in gone]
+    new = [
+        Published(ref, named.get("version"))
+        for named in entry.published
+        if (ref := parse_key(named["key"])) is not None
+    ]
+    return [known for known in [*published, *new] if known.ref.key not in gone]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """What the entries after a sequence say beforehand."""
+
+    configuration: dict[str, Any]
+    published: set[int]
+
+    @classmethod
+    def read(cls, replay: Replay, since: int, configuration: dict[str, Any]) -> _Ahead:
+        """The configuration in force at the end, and the versions that are published by then."""
+        published: set[int] = set()
+        for entry in replay.entries(since + 1):
+            configuration = entry.configuration or configuration
+            published |= {named["version"] for named in entry.published if "version" in named}
+        return cls(configuration, published)
+
+
+def _applied(
+    state: Shard, entry: Entry, step: Step, snapshots: Snapshots, configuration: Configuration
+) -> Shard:
+    """The state after an entry: its step applied, or the snapshot that its rollback made."""
+    made = [outcome["snapshot"] for outcome in entry.outcomes if "snapshot" in outcome]
+    if not made:
+        state.apply(step)
+        return state
+    ref = parse_key(made[0])
+    snapshot = None if ref is None else snapshots.archive.read(ref)
+    if snapshot is None:
+        raise JournalError(
+            f"entry {entry.sequence} is a rollback, and its snapshot {made[0]} is gone",
+            "restore the snapshots' folder or bucket from a backup",
+        )
+    return load_shard(configuration, state.shard, snapshot)
 
 
 def _diverged(shard: int, entry: Entry, found: str, engines: dict[str, str]) -> DivergedError:

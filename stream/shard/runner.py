@@ -8,16 +8,23 @@ the checkpointer takes snapshots beside the stream, the journal entry says what 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from consumers.transport import InputBatch, StepCommit
-from stream.shard.admission import Admission
-from stream.shard.checkpoint import Checkpointer
+from stream.commands import RollbackCommand, is_heavy, parse_command
+from stream.errors import CommandError, RollbackError
+from stream.shard.admission import FOREVER_S, Admission
+from stream.shard.checkpoint import Checkpointer, publication
 from stream.shard.effects import Outputs
 from stream.shard.journal import TOPIC, Entry, note_of
+from stream.shard.rollback import Rollbacks
 from stream.shard.shard import Shard
 from stream.shard.step import Step
+from stream.shard.versions import cut_version
+
+log = logging.getLogger(__name__)
 
 Faults = Callable[[str], None]
 
@@ -39,6 +46,8 @@ class ShardRunner:
         Takes and publishes snapshots.
     admission
         Decides the next step.
+    rollbacks
+        Computes the states that rollback commands ask for.
     announce
         Fields for the next entry, such as engines that changed; said once.
     clock
@@ -55,6 +64,7 @@ class ShardRunner:
         positions: Mapping[str, int],
         checkpointer: Checkpointer,
         admission: Admission,
+        rollbacks: Rollbacks,
         *,
         announce: Mapping[str, Any],
         clock: Callable[[], float],
@@ -66,10 +76,13 @@ class ShardRunner:
         self.positions = dict(positions)
         self.checkpointer = checkpointer
         self.admission = admission
+        self.rollbacks = rollbacks
         self._announce = dict(announce)
         self._clock = clock
         self._faults = faults
         self._prepared: Entry | None = None
+        self._stuck: Step | None = None
+        self.paused: str | None = None
 
     def offer(self, inputs: Mapping[str, InputBatch]) -> None:
         """Takes over what a poll brought."""
@@ -87,7 +100,9 @@ class ShardRunner:
         assert self._prepared is None, "a prepared step is confirmed before the next one"
         news = self.checkpointer.news()
         step = None
-        if not publish_only:
+        if self._stuck is not None:
+            step = self._stuck if self._is_replaced() else None
+        elif not publish_only:
             step = self.admission.next_step(self.positions, self.shard)
         if step is None:
             if not news and not self._announce:
@@ -95,7 +110,15 @@ class ShardRunner:
             step = Step(self.positions, self.positions, (), None, [])
         outputs: Outputs = []
         started = self._clock()
-        outcomes = self.shard.apply(step, outputs)
+        extra: dict[str, Any] = {}
+        if step.commands and is_heavy(step.commands[0]):
+            try:
+                outcomes, extra = self._roll_back(step, outputs, news)
+            except RollbackError as error:
+                self._pause(step, error)
+                return None
+        else:
+            outcomes = self.shard.apply(step, outputs)
         self.checkpointer.applied(step.size, self._clock() - started)
         self._faults("applied")
         entry = Entry(
@@ -106,8 +129,7 @@ class ShardRunner:
             digest=self.shard.parts.digest.hex(),
             tick_ms=step.tick_ms,
             outcomes=outcomes,
-            **news,
-            **self._announce,
+            **{**news, **self._announce, **extra},
         )
         outputs.append((TOPIC, entry.encode()))
         self._prepared = entry
@@ -123,25 +145,79 @@ class ShardRunner:
         self.sequence = entry.sequence
         self.positions = entry.end
         self.checkpointer.confirmed(entry)
+        for outcome in entry.outcomes:
+            number = cut_version(outcome)
+            if number is not None:
+                self.snapshot("version", number)
         if self.checkpointer.is_due():
             self.snapshot("recovery")
 
-    def snapshot(self, reason: str) -> None:
+    def snapshot(self, reason: str, version: int | None = None) -> None:
         """Takes a snapshot of the state as of the last committed entry; it is written beside the
         stream."""
         assert self._prepared is None, "a snapshot is of a committed state"
-        self.checkpointer.take(self.shard, self.journal, self.sequence, self.positions, reason)
+        self.checkpointer.take(
+            self.shard, self.journal, self.sequence, self.positions, reason, version
+        )
+
+    def _roll_back(
+        self, step: Step, outputs: Outputs, news: dict[str, Any]
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The outcome of a rollback, and what its entry says beside; this shard's state is the new
+        one after it.
+
+        The new state is written as a snapshot before the entry that publishes it is committed, so
+        recovery never computes it again.
+        """
+        record = step.commands[0]
+        command = parse_command(record)
+        assert isinstance(command, RollbackCommand), "only rollbacks change the state as a whole"
+        old = self.shard
+        if self._stuck is not None:
+            self._stuck = self.paused = None
+            return [old.refuse(record, command, CommandError("a later rollback replaced it"))], {}
+        try:
+            old.check_rollback(command)
+        except CommandError as error:
+            return [old.refuse(record, command, error)], {}
+        state, left = self.rollbacks.state(command, old, self.checkpointer.published, self.sequence)
+        outcome = state.end_rollback(record, command, left, outputs)
+        self.shard = state
+        capture = self.checkpointer.capture(
+            state, self.journal, self.sequence + 1, step.end, "rollback", outcome["version"]
+        )
+        ref = self.checkpointer.put(capture)
+        outcome["snapshot"] = ref.key
+        extra: dict[str, Any] = {
+            "published": [*news.get("published", []), publication(ref, outcome["version"])]
+        }
+        semantic = state.plan.configuration.semantic()
+        if semantic != old.plan.configuration.semantic():
+            extra["configuration"] = semantic
+        return [outcome], extra
+
+    def _pause(self, step: Step, error: RollbackError) -> None:
+        """Keeps a rollback that cannot be carried out here: the shard waits, as do its events,
+        until a later rollback replaces it."""
+        self._stuck = step
+        self.paused = str(error)
+        log.error("shard %d is paused: %s (hint: %s)", self.shard.shard, error, error.hint)
+
+    def _is_replaced(self) -> bool:
+        return any(is_heavy(record) for record in self.admission.commands())
 
     def patience_s(self) -> float:
         """How long a poll may wait before this shard has something to do."""
         if self._announce or self.checkpointer.has_news():
             return 0.0
+        if self._stuck is not None:
+            return 0.0 if self._is_replaced() else FOREVER_S
         return self.admission.patience_s(self.shard)
 
     def is_busy(self) -> bool:
         """Whether records are left to apply, or a snapshot to publish."""
         return (
-            not self.admission.is_drained()
+            (self._stuck is None and not self.admission.is_drained())
             or self.checkpointer.is_writing()
             or self.patience_s() == 0.0
         )

@@ -1,0 +1,147 @@
+"""Commands: what people tell a running service, as records on the commands topic.
+
+A command is written once to every partition, so all shards hold the same commands in the same
+order, and each applies it at an exact entry of its journal, whether the service runs now or later.
+It names the last command that its writer saw: one that was overtaken is refused everywhere alike.
+"""
+
+from __future__ import annotations
+
+import getpass
+import uuid
+from typing import Annotated, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from consumers.record import NewRecord, Record
+from consumers.transport import Log
+from stream.errors import CommandError
+
+TOPIC = "commands"
+
+_LOOK_BACK = 8
+
+
+class SkipRange(BaseModel):
+    """Records of one input as if they had never come: offsets `first` to `last`, both included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    topic: Literal["events", "labels"]
+    partition: Annotated[int, Field(ge=0)]
+    first: Annotated[int, Field(ge=0)]
+    last: Annotated[int, Field(ge=0)]
+
+    def holds(self, topic: str, partition: int, offset: int) -> bool:
+        """Whether a record lies in it."""
+        return (
+            topic == self.topic
+            and partition == self.partition
+            and self.first <= offset <= self.last
+        )
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.partition}:{self.first}-{self.last}"
+
+
+class _Command(BaseModel):
+    """What every command carries: its id, who gave it and when, and the last one they had seen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    by: str
+    at_ms: int
+    after: str | None = None
+    reason: str = ""
+
+
+class VersionCommand(_Command):
+    """Cut a version: each shard snapshots in the step that applies this."""
+
+    command: Literal["version"] = "version"
+
+
+class AliasCommand(_Command):
+    """Move an alias to a version."""
+
+    command: Literal["alias"] = "alias"
+    alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,63}$")]
+    version: Annotated[int, Field(ge=1)]
+
+
+class RollbackCommand(_Command):
+    """Go back to a version, to nothing learnt, or to the run that never saw some records.
+
+    Exactly one of `version`, `empty` and `skip` says which. With `version`, `snapshots` names its
+    snapshot for each shard, by object key; with `skip`, `tainted` names the versions that saw a
+    record of the ranges on any shard, so that all shards refuse them alike.
+    """
+
+    command: Literal["rollback"] = "rollback"
+    version: Annotated[int, Field(ge=1)] | None = None
+    snapshots: dict[int, str] = Field(default_factory=dict)
+    empty: bool = False
+    skip: tuple[SkipRange, ...] = ()
+    tainted: tuple[int, ...] = ()
+
+
+Command = Annotated[VersionCommand | AliasCommand | RollbackCommand, Field(discriminator="command")]
+
+_PARSER: TypeAdapter[Command] = TypeAdapter(Command)
+
+
+def parse_command(record: Record) -> Command:
+    """The command in a record; CommandError says what is wrong with it."""
+    try:
+        return _PARSER.validate_json(record.value or b"")
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise CommandError(f"{where}: {first['msg']}") from error
+
+
+def is_heavy(record: Record) -> bool:
+    """Whether a command changes the state as a whole, and so has a step of its own."""
+    try:
+        return isinstance(parse_command(record), RollbackCommand)
+    except CommandError:
+        return False
+
+
+def who() -> str:
+    """The person at the keyboard, as the operating system knows them."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def new_id() -> str:
+    """An id that no other command has."""
+    return uuid.uuid4().hex
+
+
+def last_id(log: Log) -> str | None:
+    """The id of the last command on the log, applied or not; None if there was none."""
+    begin, end = log.begin_offset(TOPIC, 0), log.end_offset(TOPIC, 0)
+    window = _LOOK_BACK
+    while end > begin:
+        for record in reversed(list(log.read(TOPIC, 0, max(begin, end - window), end))):
+            try:
+                return parse_command(record).id
+            except CommandError:
+                continue
+        if end - window <= begin:
+            return None
+        window *= 2
+    return None
+
+
+def give(log: Log, command: Command) -> list[int]:
+    """Writes a command to every partition at once; gives its offset in each."""
+    body = orjson.dumps(command.model_dump(mode="json"), option=orjson.OPT_NON_STR_KEYS)
+    record = NewRecord(body, command.id.encode())
+    return log.append([(TOPIC, partition, record) for partition in range(log.partitions())])

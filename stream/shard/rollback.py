@@ -1,0 +1,266 @@
+"""Rollback: a shard's state put back to a version, to nothing learnt, or to the run without some
+records.
+
+A plain rollback brings back the learner and its threshold; detectors that follow the model start
+afresh, everything else stays. With `skip`, the whole state becomes that of the run which never saw
+the records: the journal is replayed without them, from the newest snapshot that has seen none of
+them, and only the alert policy stays, so that nothing is sent twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from consumers.errors import RejectedError
+from consumers.held import Held
+from consumers.merge import merge_time_ms
+from consumers.transport import Log
+from detectors.signals import follows_model
+from learners.errors import SnapshotError
+from learners.learner import Learner
+from learners.snapshots import pickling
+from learners.snapshots.archive import SnapshotArchive
+from learners.snapshots.container import Snapshot
+from learners.snapshots.reference import parse_key
+from learners.snapshots.retention import Published
+from stream.commands import RollbackCommand, SkipRange, parse_command
+from stream.configuration import Configuration
+from stream.errors import JournalError, RollbackError
+from stream.shard import journal
+from stream.shard.load import load_shard, plan_of
+from stream.shard.parts import Parts
+from stream.shard.plan import Plan
+from stream.shard.replay import Replay
+from stream.shard.shard import Shard
+from stream.shard.step import Step
+
+OnProgress = Callable[[int, int], None]
+
+
+class Rollbacks:
+    """Computes the states that rollback commands ask for, for one shard.
+
+    Parameters
+    ----------
+    log
+        Where journal and inputs are read from.
+    archive
+        Where snapshots are read from.
+    configuration
+        The file's; its semantic part gives way to the journal's.
+    on_progress
+        Called with the entry replayed and the last one.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        archive: SnapshotArchive,
+        configuration: Configuration,
+        on_progress: OnProgress = lambda entry, last: None,
+    ) -> None:
+        self._log = log
+        self._archive = archive
+        self._configuration = configuration
+        self._on_progress = on_progress
+
+    def state(
+        self,
+        command: RollbackCommand,
+        current: Shard,
+        published: Sequence[Published],
+        sequence: int,
+    ) -> tuple[Shard, list[Held]]:
+        """The shard after the command, and the labels that its skipped events leave behind.
+
+        `current` is as of journal entry `sequence`. Its versions and alert policy are carried over.
+
+        Raises
+        ------
+        RollbackError
+            What the command names cannot be loaded, or the log no longer reaches far enough back.
+        """
+        if command.skip:
+            return self._without(command, current, published, sequence)
+        if command.empty:
+            plan = current.plan
+            return current.succeed(plan, _plain(current, plan, plan.fresh_parts().learner)), []
+        key = command.snapshots.get(current.shard)
+        return _put_back(current, self._load(key, current.shard)), []
+
+    def _load(self, key: str | None, shard: int) -> Shard:
+        ref = parse_key(key or "")
+        try:
+            snapshot = None if ref is None else self._archive.read(ref)
+        except SnapshotError as error:
+            raise RollbackError(f"its snapshot cannot be loaded: {error}", error.hint) from error
+        if snapshot is None:
+            raise RollbackError(
+                f"its snapshot {key} for shard {shard} is not in {self._archive.store.name}",
+                "put the snapshot back, or roll back to another version",
+            )
+        return load_shard(self._configuration, shard, snapshot)
+
+    def _without(
+        self,
+        command: RollbackCommand,
+        current: Shard,
+        published: Sequence[Published],
+        sequence: int,
+    ) -> tuple[Shard, list[Held]]:
+        shard = current.shard
+        skips = [*current.parts.versions.skips, *command.skip]
+        begin = self._log.begin_offset(journal.TOPIC, shard)
+        end = self._log.end_offset(journal.TOPIC, shard)
+        first = next(journal.read(self._log, shard, begin, end))
+        last = journal.last(self._log, shard, begin, end)
+        assert last is not None and last.sequence == sequence, "the state is the journal's"
+        replay = Replay(self._log, shard, begin, end, first, last)
+        base = self._clean_base(published, shard, skips)
+        if base is None and first.sequence != 0:
+            raise RollbackError(
+                f"no snapshot is left from before {skips[0]}, and the journal begins with entry "
+                f"{first.sequence}",
+                "the run without those records can no longer be rebuilt; roll back to a version",
+            )
+        if base is None:
+            plan = plan_of(self._configuration, first.configuration or {})
+            state, since = Shard(plan, shard), -1
+        else:
+            state, since = load_shard(self._configuration, shard, base), base.header.sequence
+        try:
+            state = self._replayed(state, replay, since, sequence, skips)
+        except JournalError as error:
+            raise RollbackError(str(error), error.hint) from error
+        ids = self._skipped_ids(command.skip, current)
+        left = [held for event_id in ids for held in state.parts.held.take(event_id)]
+        parts = state.parts
+        parts.policy = current.parts.policy
+        parts.versions = current.parts.versions
+        parts.digest = current.parts.digest
+        parts.commands = current.parts.commands
+        return current.succeed(state.plan, parts), left
+
+    def _clean_base(
+        self, published: Sequence[Published], shard: int, skips: Sequence[SkipRange]
+    ) -> Snapshot | None:
+        """The newest snapshot that has seen none of the skipped records."""
+        for known in sorted(published, key=lambda known: known.ref.sequence, reverse=True):
+            try:
+                snapshot = self._archive.read(known.ref)
+            except SnapshotError:
+                continue
+            if snapshot is None:
+                continue
+            already = load_shard(self._configuration, shard, snapshot).parts.versions.skips
+            positions = snapshot.header.positions
+            if all(
+                skip.partition != shard or skip in already or positions[skip.topic] <= skip.first
+                for skip in skips
+            ):
+                return snapshot
+        return None
+
+    def _replayed(
+        self, state: Shard, replay: Replay, since: int, last: int, skips: Sequence[SkipRange]
+    ) -> Shard:
+        """The journal after `since` again, without the skipped records.
+
+        Commands give no new numbers here: those that were given stand. A plain rollback on the way
+        takes the clean run's state at its version.
+        """
+        targets = _targets(replay, since)
+        kept: dict[int, _Kept] = {}
+        for entry, step in replay.steps(since):
+            for outcome, record in zip(entry.outcomes, step.commands, strict=True):
+                if outcome["outcome"] != "applied":
+                    continue
+                command = parse_command(record)
+                if isinstance(command, RollbackCommand):
+                    state = self._again(state, command, kept)
+                if outcome.get("version") in targets and command.command != "alias":
+                    kept[outcome["version"]] = _Kept.of(state)
+            records = [
+                (merge_ms, record)
+                for merge_ms, record in step.records
+                if not any(skip.holds(*record[:3]) for skip in skips)
+            ]
+            state.apply(Step(step.start, step.end, (), step.tick_ms, records))
+            self._on_progress(entry.sequence, last)
+        return state
+
+    def _again(self, state: Shard, command: RollbackCommand, kept: dict[int, _Kept]) -> Shard:
+        """A rollback met in the replay, of the clean run."""
+        if command.skip:
+            # The clean run never saw those records either: there is nothing to undo.
+            return state
+        if command.empty:
+            return state.succeed(
+                state.plan, _plain(state, state.plan, state.plan.fresh_parts().learner)
+            )
+        assert command.version is not None, "a rollback has one of three targets"
+        found = kept.get(command.version)
+        if found is None:
+            return _put_back(state, self._load(command.snapshots.get(state.shard), state.shard))
+        return _put_back(state, found.shard(state))
+
+    def _skipped_ids(self, skips: Sequence[SkipRange], current: Shard) -> list[str]:
+        """The ids of the skipped events, as the service reads them."""
+        ids: dict[str, None] = {}
+        for skip in skips:
+            if skip.topic != "events" or skip.partition != current.shard:
+                continue
+            for record in self._log.read(skip.topic, skip.partition, skip.first, skip.last + 1):
+                try:
+                    ids[current.plan.decode_event(record, merge_time_ms(record)).id] = None
+                except RejectedError:
+                    continue
+        return list(ids)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a plain rollback brings back, copied where its version was cut."""
+
+    learner: bytes
+    threshold: float | None
+    plan: Plan
+
+    @classmethod
+    def of(cls, state: Shard) -> _Kept:
+        learner = state.parts.learner
+        return cls(pickling.dumps(learner.model), learner.threshold, state.plan)
+
+    def shard(self, state: Shard) -> Shard:
+        parts = self.plan.fresh_parts()
+        parts.learner = Learner(pickling.loads(self.learner), self.plan.task, self.threshold)
+        return Shard(self.plan, state.shard, parts)
+
+
+def _targets(replay: Replay, since: int) -> set[int]:
+    """The versions that plain rollbacks after entry `since` go back to."""
+    return {
+        outcome["target"]
+        for entry in replay.entries(since + 1)
+        for outcome in entry.outcomes
+        if outcome.get("target") is not None
+    }
+
+
+def _put_back(current: Shard, target: Shard) -> Shard:
+    """The current shard with the learner, the threshold and the model's settings of another."""
+    semantic = current.plan.configuration.semantic()
+    semantic["model"] = target.plan.configuration.semantic()["model"]
+    plan = plan_of(current.plan.configuration, semantic)
+    return current.succeed(plan, _plain(current, plan, target.parts.learner))
+
+
+def _plain(current: Shard, plan: Plan, learner: Learner) -> Parts:
+    """The parts with another learner; watches of what follows the model start afresh."""
+    fresh = plan.fresh_parts().watches
+    watches = [
+        new if follows_model(old.settings.signal) else old
+        for old, new in zip(current.parts.watches, fresh, strict=True)
+    ]
+    return replace(current.parts, learner=learner, watches=watches)
