@@ -113,8 +113,8 @@ def test_a_parameter_of_the_other_method_is_unknown_to_a_detector():
         (
             {"snapshots": {"recover_within": 5}},
             (
-                "`snapshots.recover_within`: must be a duration with its unit, such as 30s, 1h or 2d, "
-                "not 5"
+                "`snapshots.recover_within`: must be a duration with its unit, such as 30s, 1h "
+                "or 2d, not 5"
             ),
             None,
         ),

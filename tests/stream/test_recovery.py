@@ -30,6 +30,7 @@ from tests.simulation.streams import Meant, draw_stream
 from tests.simulation.world import KEYRING, Crash, World
 
 WAIT_MS = 600_000
+SNAPSHOTS = {"url": "memory:", "min_interval": "1us", "every_events": 90}
 
 
 def configured(**changes: Any) -> Configuration:
@@ -41,7 +42,7 @@ def configured(**changes: Any) -> Configuration:
         "task": "binary",
         "model": ["preprocessing.StandardScaler", "linear_model.LogisticRegression"],
         "detectors": [{"name": "error", "signal": "error", "method": "ADWIN"}],
-        "snapshots": {"url": "memory:", "min_interval": "1us", "every_events": 40},
+        "snapshots": SNAPSHOTS,
     }
     return parse({**content, **changes}, "test")
 
@@ -139,6 +140,7 @@ def test_it_starts_from_the_newest_snapshot_and_replays_only_what_came_after():
     found = restored(world)
     assert found.snapshot == newest(world)[0].sequence
     assert found.sequence == world.entries(0)[-1].sequence
+    assert 0 < found.records < len(stream())
     assert found.entries == found.sequence - found.snapshot
     assert found.shard.parts.digest.hex() == world.entries(0)[-1].digest
 
@@ -240,6 +242,50 @@ def test_a_log_trimmed_below_a_snapshot_is_enough():
     assert restored(world).shard.parts.dump_plain() == wanted
 
 
+# What a clean stop leaves
+
+
+def test_a_clean_stop_after_a_crash_leaves_nothing_to_replay():
+    # Given a worker that replayed records, and had nothing more to do
+    world = lived()
+    worker = world.start()
+    world.work(worker)
+    assert world.restored[0].records > 0
+    worker.leave()
+    worker.transport.close()
+    assert restored(world).records == 0
+
+
+def test_a_clean_stop_makes_up_for_a_snapshot_that_could_not_be_written():
+    # Given a store that was down when the last snapshot was taken, and no record since
+    world = World(configured(snapshots={**SNAPSHOTS, "every_events": 1}), random.Random(1))
+    world.write(stream())
+    world.store.probability = 1.0
+    worker = world.start()
+    world.work(worker)
+    assert world.stored(0) == set()
+    world.store.probability = 0.0
+    worker.leave()
+    worker.transport.close()
+    assert restored(world).records == 0
+
+
+def test_a_clean_stop_publishes_what_is_being_written():
+    # Given a snapshot on its way to a slow store, and records since
+    config = configured(snapshots={**SNAPSHOTS, "every_events": 100})
+    world = World(config, random.Random(1), poll_sizes=(20,), deferred=True)
+    world.write(stream())
+    worker = world.start()
+    while not any(runner.checkpointer.is_writing() for runner in worker.runners.values()):
+        worker.turn(0.0)
+    worker.turn(0.0)
+    worker.leave()
+    worker.transport.close()
+    # Then both are published, and none is left over
+    assert len(world.published(0)) == 2
+    assert world.stored(0) == world.published(0)
+
+
 # What recovery refuses
 
 
@@ -264,7 +310,8 @@ def test_a_journal_without_its_beginning_and_without_a_snapshot():
 def test_positions_that_are_not_the_last_entrys():
     world = lived()
     last = world.entries(0)[-1]
-    commit(world, {**last.end, "events": last.end["events"] - 1}, note_of(last.journal, 0))
+    note = note_of(last.journal, last.sequence)
+    commit(world, {**last.end, "events": last.end["events"] - 1}, note)
     assert "the journal ends with entry" in str(refused(world, PositionsDisagreeError))
 
 

@@ -1,5 +1,6 @@
 """The three logs, by name."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.consumers.transports.worlds import MemoryWorld, UrlWorld, World, sqlite_world
-from tests.integration.kafka.broker import kafka_for_tests
+from tests.integration.kafka.broker import shared_kafka
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[str]:
-    """HOST:PORT of a real Kafka."""
-    with kafka_for_tests() as bootstrap:
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """HOST:PORT of a real Kafka, the same for all processes of a parallel run."""
+    own = tmp_path_factory.getbasetemp()
+    with shared_kafka(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as bootstrap:
         yield bootstrap
 
 
@@ -23,7 +25,7 @@ def kafka() -> Iterator[str]:
     params=[
         "memory",
         "sqlite",
-        pytest.param("kafka", marks=[pytest.mark.kafka, pytest.mark.xdist_group("kafka")]),
+        pytest.param("kafka", marks=pytest.mark.kafka),
     ]
 )
 def new_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], World]]:

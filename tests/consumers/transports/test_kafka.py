@@ -34,7 +34,7 @@ from tests.consumers.transports.worlds import (
     values,
 )
 
-pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -26,6 +27,30 @@ appender.file.fileName = {folder}/broker.log
 appender.file.layout.type = PatternLayout
 appender.file.layout.pattern = %d %p %c %m%n
 """
+
+
+@contextmanager
+def shared_kafka(folder: Path) -> Iterator[str]:
+    """HOST:PORT of one broker for all the test processes that share `folder`.
+
+    The first to come starts it, and at its end waits for the others: each user holds a shared lock.
+    """
+    address = folder / "kafka.address"
+    with (folder / "kafka.users").open("w") as users, (folder / "kafka.start").open("w") as start:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        fcntl.flock(start, fcntl.LOCK_EX)
+        if address.exists():
+            fcntl.flock(start, fcntl.LOCK_UN)
+            yield address.read_text()
+            return
+        with kafka_for_tests() as bootstrap:
+            address.write_text(bootstrap)
+            fcntl.flock(start, fcntl.LOCK_UN)
+            try:
+                yield bootstrap
+            finally:
+                fcntl.flock(users, fcntl.LOCK_EX)
+                address.unlink()
 
 
 @contextmanager
