@@ -11,6 +11,8 @@ from stream.cli import output
 from stream.cli.backtest import backtest_command
 from stream.cli.bench import bench_command
 from stream.cli.ingest import ingest_command
+from stream.cli.models import models_app
+from stream.cli.rollback import rollback_command
 from stream.cli.run import run_command
 from stream.cli.snapshots import snapshots_app
 from stream.shard.journal import VERSION
@@ -27,6 +29,8 @@ app.command("backtest")(backtest_command)
 app.command("run")(run_command)
 app.command("ingest")(ingest_command)
 app.command("bench")(bench_command)
+app.command("rollback")(rollback_command)
+app.add_typer(models_app, name="models")
 app.add_typer(snapshots_app, name="snapshots")
 
 

@@ -222,7 +222,7 @@ class Shard:
         parts.versions.last_command = command.id
         number = parts.versions.roll_back(command, parts.clock_ms).number
         outcome = outcome_of(record, command) | {"outcome": "applied", "version": number}
-        outcome["target"] = command.version
+        outcome |= {"target": command.version, "clock_ms": parts.clock_ms}
         self._chain(outcome)
         self._effects.outputs = outputs
         for held in left:
@@ -268,6 +268,7 @@ class Shard:
             parts.versions.check_order(command)
             if isinstance(command, VersionCommand):
                 outcome["version"] = parts.versions.cut(command, parts.clock_ms).number
+                outcome["clock_ms"] = parts.clock_ms
             elif isinstance(command, AliasCommand):
                 move = parts.versions.move(command)
                 outcome |= {"alias": move.alias, "version": move.version}

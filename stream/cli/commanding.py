@@ -1,0 +1,68 @@
+"""What commands that write to the commands topic have in common."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from consumers.transport import Log
+from stream.cli import output
+from stream.commands import Command, give, last_id, new_id, who
+from stream.errors import CommandError
+from stream.history import History
+
+ReasonOption = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the command.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would happen, and write nothing.")
+]
+
+
+def common(log: Log, reason: str) -> dict[str, Any]:
+    """The fields that every command carries."""
+    return {
+        "id": new_id(),
+        "by": who(),
+        "at_ms": time.time_ns() // 1_000_000,
+        "after": last_id(log),
+        "reason": reason,
+    }
+
+
+def confirm(question: str, *, yes: bool) -> bool:
+    """Whether to go on: asks on a terminal, and elsewhere takes only --yes."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise CommandError(
+            "this changes the service, and there is no terminal to ask on", "give --yes"
+        )
+    return typer.confirm(question)
+
+
+def check_quiet(history: History) -> None:
+    """Refuses while another rollback has not been applied by every shard."""
+    for given in history.pending():
+        if given.command.command == "rollback":
+            raise CommandError(
+                f"the rollback {given.command.id} is not applied by every shard yet",
+                "wait for it, or run the service so that it is applied",
+            )
+
+
+def write(log: Log, command: Command, *, as_json: bool, **more: Any) -> None:
+    """Gives a command to every shard, and says so."""
+    give(log, command)
+    if as_json:
+        output.print_json({"command": command.model_dump(mode="json"), **more})
+        return
+    output.stdout.print(
+        f"given as command {command.id}; a running service applies it now, "
+        "one that is stopped when it next runs",
+        highlight=False,
+    )

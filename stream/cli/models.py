@@ -1,0 +1,146 @@
+"""`driftline models`: versions, aliases, and what was in production when."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from consumers.times import format_time
+from stream.cli import options, output
+from stream.cli.commanding import ReasonOption, common, write
+from stream.commands import AliasCommand, VersionCommand
+from stream.configuration import load_file
+from stream.errors import CommandError
+from stream.history import History, VersionInfo, read_history
+from stream.opening import open_service_log
+
+models_app = typer.Typer(no_args_is_help=True, help="Versions, aliases and their history.")
+
+
+@models_app.command("versions")
+def versions_command(
+    config: options.ConfigOption = None, as_json: options.JsonOption = False
+) -> None:
+    """List the versions, newest last.
+
+    Example: driftline models versions -c flights.yaml
+    """
+    with open_service_log(load_file(config), create=False) as log:
+        history = read_history(log)
+    rows = [describe(history, version) for version in history.versions.values()]
+    if as_json:
+        output.print_json({"versions": rows})
+    elif rows:
+        columns = ["version", "kind", "state", "event_time", "by", "reason"]
+        output.print_table(
+            "", columns, [[str(row[name] or "") for name in columns] for row in rows]
+        )
+    else:
+        output.stdout.print("no versions yet; `driftline models cut` makes one")
+
+
+@models_app.command("cut")
+def cut_command(
+    config: options.ConfigOption = None,
+    reason: ReasonOption = "",
+    as_json: options.JsonOption = False,
+) -> None:
+    """Cut a version of the models as they are now.
+
+    Example: driftline models cut -c flights.yaml --reason "before the new feed"
+    """
+    with open_service_log(load_file(config), create=False) as log:
+        write(log, VersionCommand(**common(log, reason)), as_json=as_json)
+
+
+@models_app.command("alias")
+def alias_command(
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="Such as champion or last-good.")],
+    version: Annotated[int, typer.Argument(metavar="VERSION", min=1)],
+    config: options.ConfigOption = None,
+    reason: ReasonOption = "",
+    as_json: options.JsonOption = False,
+) -> None:
+    """Put an alias on a version.
+
+    Example: driftline models alias last-good 3 -c flights.yaml
+    """
+    with open_service_log(load_file(config), create=False) as log:
+        history = read_history(log)
+        find(history, version)
+        command = AliasCommand(**common(log, reason), alias=alias, version=version)
+        write(log, command, as_json=as_json)
+
+
+@models_app.command("history")
+def history_command(
+    config: options.ConfigOption = None, as_json: options.JsonOption = False
+) -> None:
+    """List every command, who gave it, why, and its outcome on each shard.
+
+    Example: driftline models history -c flights.yaml
+    """
+    with open_service_log(load_file(config), create=False) as log:
+        history = read_history(log)
+    rows: list[dict[str, Any]] = []
+    for given in history.commands:
+        command = given.command
+        rows.append(
+            {
+                "id": command.id,
+                "command": command.command,
+                "time": format_time(command.at_ms),
+                "by": command.by,
+                "reason": command.reason,
+                "outcomes": given.outcomes,
+                "waiting": [s for s in range(history.shards) if s not in given.outcomes],
+            }
+        )
+    if as_json:
+        output.print_json({"commands": rows})
+        return
+    columns = ["time", "command", "by", "outcome", "reason"]
+    lines = [[row["time"], row["command"], row["by"], _outcome(row), row["reason"]] for row in rows]
+    output.print_table("", columns, lines)
+
+
+def describe(history: History, version: VersionInfo) -> dict[str, Any]:
+    """One version as the commands show it."""
+    if version.number in history.tainted:
+        state = "saw skipped records"
+    elif history.is_complete(version):
+        state = "ready"
+    else:
+        state = "incomplete"
+    clocks = [cut.clock_ms for cut in version.cuts.values()]
+    return {
+        "version": version.number,
+        "kind": version.kind,
+        "target": version.target,
+        "state": state,
+        "aliases": [a for a, number in history.aliases().items() if number == version.number],
+        "event_time": format_time(max(clocks)) if clocks and min(clocks) >= 0 else None,
+        "given": format_time(version.at_ms),
+        "by": version.by,
+        "reason": version.reason,
+        "snapshots": {shard: cut.key for shard, cut in version.cuts.items()},
+    }
+
+
+def find(history: History, number: int) -> VersionInfo:
+    """The version of that number; CommandError if there is none."""
+    version = history.versions.get(number)
+    if version is None:
+        known = ", ".join(map(str, history.versions)) or "none"
+        raise CommandError(f"there is no version {number}", f"versions: {known}")
+    return version
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    said = {
+        f"{outcome['outcome']}: {outcome['detail']}" if "detail" in outcome else outcome["outcome"]
+        for outcome in row["outcomes"].values()
+    }
+    waiting = f"waiting on shards {row['waiting']}" if row["waiting"] else ""
+    return "; ".join([*sorted(said), *([waiting] if waiting else [])])

@@ -1,0 +1,212 @@
+"""`driftline rollback`: put the models back."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from consumers.times import format_time, parse_time_ms
+from consumers.transport import Log
+from stream.cli import options, output
+from stream.cli.commanding import (
+    DryRunOption,
+    ReasonOption,
+    YesOption,
+    check_quiet,
+    common,
+    confirm,
+    write,
+)
+from stream.cli.models import find
+from stream.commands import RollbackCommand, SkipRange
+from stream.configuration import load_file
+from stream.errors import CommandError
+from stream.history import History, VersionInfo, read_history
+from stream.opening import open_service_log
+
+_RANGE = re.compile(r"(events|labels):(\d+):(\d+)(?:-(\d+))?")
+
+
+def rollback_command(
+    version: Annotated[
+        int | None, typer.Argument(metavar="[VERSION]", min=1, show_default=False)
+    ] = None,
+    config: options.ConfigOption = None,
+    alias: Annotated[
+        str | None, typer.Option("--alias", metavar="ALIAS", help="The version it stands on.")
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", metavar="TIME", help="The newest version by event time."),
+    ] = None,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="A model that has learnt nothing.")
+    ] = False,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--skip",
+            metavar="events:P:A-B",
+            help="The run without these records (or labels:P:A-B); may be repeated.",
+        ),
+    ] = None,
+    reason: ReasonOption = "",
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Put the models back to a version, or to the run that never saw some records.
+
+    Example: driftline rollback --skip labels:0:1200-1950 -c flights.yaml --reason "flipped labels"
+    """
+    with open_service_log(load_file(config), create=False) as log:
+        history = read_history(log)
+        check_quiet(history)
+        target = _target(history, version, alias, as_of, empty=empty, skip=skip or [])
+        plan = _plan(log, history, target)
+        if not as_json or dry_run:
+            for line in plan:
+                output.stderr.print(line, highlight=False)
+        if dry_run:
+            if as_json:
+                output.print_json({"plan": plan})
+            return
+        if not confirm("Roll back?", yes=yes):
+            raise typer.Exit(output.WRONG_INPUT)
+        write(log, RollbackCommand(**common(log, reason), **target), as_json=as_json, plan=plan)
+
+
+def _target(
+    history: History,
+    version: int | None,
+    alias: str | None,
+    as_of: str | None,
+    *,
+    empty: bool,
+    skip: list[str],
+) -> dict[str, Any]:
+    """What the command names: exactly one of the ways to say it, resolved."""
+    ways = [version is not None, alias is not None, as_of is not None, empty, bool(skip)]
+    if sum(ways) != 1:
+        raise CommandError(
+            "a rollback goes to one of VERSION, --alias, --as-of, --empty and --skip, "
+            f"and {sum(ways)} were given",
+            "driftline models versions lists the versions",
+        )
+    if empty:
+        return {"empty": True}
+    if skip:
+        ranges = tuple(_range(text) for text in skip)
+        return {"skip": ranges, "tainted": tuple(history.saw(ranges))}
+    if alias is not None:
+        found = history.aliases().get(alias)
+        if found is None:
+            known = ", ".join(history.aliases()) or "none"
+            raise CommandError(f"there is no alias {alias!r}", f"aliases: {known}")
+        version = found
+    if as_of is not None:
+        info = history.as_of(_time(as_of))
+        if info is None:
+            raise CommandError(
+                f"no complete version is as old as {as_of}",
+                "driftline models versions shows their event times",
+            )
+        version = info.number
+    assert version is not None, "one way was given"
+    info = find(history, version)
+    _check_ready(history, info)
+    keys = {shard: cut.key for shard, cut in info.cuts.items()}
+    return {"version": version, "snapshots": keys}
+
+
+def _check_ready(history: History, version: VersionInfo) -> None:
+    number = version.number
+    if number in history.tainted:
+        raise CommandError(
+            f"version {number} saw records that were skipped since",
+            "choose one that did not, or stay with the rollback that skipped them",
+        )
+    if not history.is_complete(version):
+        missing = [s for s in range(history.shards) if s not in version.cuts]
+        missing += [s for s, cut in version.cuts.items() if cut.key is None]
+        raise CommandError(
+            f"version {number} has no snapshot on the shards {sorted(missing)}",
+            "it is not written yet, or retired; driftline models versions shows which are ready",
+        )
+
+
+def _range(text: str) -> SkipRange:
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        raise CommandError(
+            f"records to skip are written events:P:A-B or labels:P:A-B, not {text!r}",
+            "P is the partition, A and B the first and last offset, both skipped",
+        )
+    topic, partition, first, last = found.groups()
+    return SkipRange.model_validate(
+        {"topic": topic, "partition": partition, "first": first, "last": last or first}
+    )
+
+
+def _time(text: str) -> int:
+    try:
+        return parse_time_ms(int(text) if text.isdigit() else text)
+    except ValueError as error:
+        raise CommandError(f"--as-of {error}", "such as 2013-07-01T12:00:00Z") from error
+
+
+def _plan(log: Log, history: History, target: dict[str, Any]) -> list[str]:
+    """What will happen, a line each; refuses ranges that the log cannot have."""
+    number = max(history.versions, default=0) + 1
+    if target.get("empty"):
+        return [f"version {number}: the models start from nothing learnt"]
+    if "skip" in target:
+        lines = []
+        for skip in target["skip"]:
+            _check_range(log, history, skip)
+            count = skip.last - skip.first + 1
+            lines.append(f"skip {count} {skip.topic} of partition {skip.partition}: {skip}")
+        lines.append(
+            f"version {number}: everything as if those records had never come; "
+            "their predictions stay in the predictions topic"
+        )
+        if target["tainted"]:
+            lines.append(f"versions that saw them are marked: {list(target['tainted'])}")
+        return lines
+    info = history.versions[target["version"]]
+    lines = [f"version {number}: the models as of version {info.number}"]
+    for shard, cut in sorted(info.cuts.items()):
+        now = log.committed(shard)
+        if now is not None:
+            events = now.positions["events"] - cut.positions["events"]
+            labels = now.positions["labels"] - cut.positions["labels"]
+            when = format_time(cut.clock_ms) if cut.clock_ms >= 0 else "the beginning"
+            lines.append(
+                f"shard {shard}: back to {when}; what was learnt from {events} events and "
+                f"{labels} labels since is gone"
+            )
+    lines.append("pending labels, ids seen and metrics stay; detectors of errors start afresh")
+    return lines
+
+
+def _check_range(log: Log, history: History, skip: SkipRange) -> None:
+    if skip.partition >= history.shards:
+        raise CommandError(
+            f"there is no partition {skip.partition}", f"partitions are 0 to {history.shards - 1}"
+        )
+    if skip.last < skip.first:
+        raise CommandError(f"the range {skip} ends before it begins", "write the lower one first")
+    begin = log.begin_offset(skip.topic, skip.partition)
+    end = log.end_offset(skip.topic, skip.partition)
+    if skip.first < begin or skip.last >= end:
+        raise CommandError(
+            f"{skip.topic} partition {skip.partition} holds offsets {begin} to {end - 1}, "
+            f"not {skip.first} to {skip.last}",
+            "an alert's `source` and a prediction's `source` say where a record is",
+        )
+    for other in history.skips:
+        same = other.topic == skip.topic and other.partition == skip.partition
+        if same and other.first <= skip.last and skip.first <= other.last:
+            raise CommandError(f"the range {skip} is skipped already by {other}", "leave it out")

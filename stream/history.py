@@ -1,0 +1,169 @@
+"""What the journals of all shards say of commands and versions, read from the log.
+
+It needs no running service, and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from consumers.transport import Log
+from stream.commands import TOPIC, Command, SkipRange, parse_command
+from stream.errors import CommandError
+from stream.shard import journal
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A version on one shard: at which journal entry, clock (ms) and positions; its snapshot's key
+    once that is published, and not retired."""
+
+    sequence: int
+    clock_ms: int
+    positions: dict[str, int]
+    key: str | None
+
+
+@dataclass(slots=True)
+class VersionInfo:
+    """A version over all shards."""
+
+    number: int
+    kind: str
+    target: int | None
+    by: str
+    at_ms: int
+    reason: str
+    cuts: dict[int, Cut] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenCommand:
+    """A command on the log, and its outcome on each shard that has applied it."""
+
+    command: Command
+    outcomes: dict[int, dict[str, Any]]
+
+
+@dataclass(slots=True)
+class History:
+    """The versions and commands of a service, oldest first.
+
+    `skips` are the ranges of records skipped so far; `configurations` says from which entry of
+    shard 0 on which semantic configuration was in force.
+    """
+
+    shards: int
+    versions: dict[int, VersionInfo]
+    commands: list[GivenCommand]
+    skips: list[SkipRange]
+    tainted: set[int]
+    configurations: list[tuple[int, dict[str, Any]]]
+
+    def is_complete(self, version: VersionInfo) -> bool:
+        """Whether every shard has published its snapshot of the version."""
+        return len(version.cuts) == self.shards and all(
+            cut.key is not None for cut in version.cuts.values()
+        )
+
+    def pending(self) -> list[GivenCommand]:
+        """The commands that some shard has not applied yet."""
+        return [given for given in self.commands if len(given.outcomes) < self.shards]
+
+    def aliases(self) -> dict[str, int]:
+        """Each alias and the version that it stands on."""
+        found: dict[str, int] = {}
+        for given in self.commands:
+            outcome = given.outcomes.get(0, {})
+            if outcome.get("command") == "alias" and outcome["outcome"] == "applied":
+                found[outcome["alias"]] = outcome["version"]
+        return found
+
+    def as_of(self, time_ms: int) -> VersionInfo | None:
+        """The newest complete version whose clock on every shard is not later than `time_ms`."""
+        found = [
+            version
+            for version in self.versions.values()
+            if self.is_complete(version)
+            and all(cut.clock_ms <= time_ms for cut in version.cuts.values())
+        ]
+        return max(found, key=lambda version: version.number, default=None)
+
+    def current(self) -> int:
+        """The newest version that every shard is at."""
+        return max(
+            (v.number for v in self.versions.values() if len(v.cuts) == self.shards), default=0
+        )
+
+    def saw(self, skips: Iterable[SkipRange]) -> list[int]:
+        """The versions that had seen a record of the ranges."""
+        return [
+            version.number
+            for version in self.versions.values()
+            if any(
+                skip.partition in version.cuts
+                and version.cuts[skip.partition].positions[skip.topic] > skip.first
+                for skip in skips
+            )
+        ]
+
+
+def read_history(log: Log) -> History:
+    """The history of a service, from its commands and the journals of its shards."""
+    shards = log.partitions()
+    history = History(shards, {}, [], [], set(), [])
+    outcomes: dict[str, dict[int, dict[str, Any]]] = {}
+    for shard in range(shards):
+        _read_shard(log, shard, history, outcomes)
+    begin, end = log.begin_offset(TOPIC, 0), log.end_offset(TOPIC, 0)
+    for record in log.read(TOPIC, 0, begin, end):
+        try:
+            command = parse_command(record)
+        except CommandError:
+            continue
+        history.commands.append(GivenCommand(command, outcomes.get(command.id, {})))
+    for given in history.commands:
+        applied = any(outcome["outcome"] == "applied" for outcome in given.outcomes.values())
+        if given.command.command == "rollback" and applied:
+            history.skips += given.command.skip
+            history.tainted |= set(given.command.tainted)
+    return history
+
+
+def _read_shard(
+    log: Log, shard: int, history: History, outcomes: dict[str, dict[int, dict[str, Any]]]
+) -> None:
+    begin, end = log.begin_offset(journal.TOPIC, shard), log.end_offset(journal.TOPIC, shard)
+    keys: dict[int, str] = {}
+    cuts: dict[int, tuple[journal.Entry, dict[str, Any]]] = {}
+    retired: set[str] = set()
+    for entry in journal.read(log, shard, begin, end):
+        if shard == 0 and entry.configuration is not None:
+            history.configurations.append((entry.sequence, entry.configuration))
+        for outcome in entry.outcomes:
+            if "id" in outcome:
+                outcomes.setdefault(outcome["id"], {})[shard] = outcome | {
+                    "sequence": entry.sequence
+                }
+            if outcome["outcome"] == "applied" and outcome["command"] != "alias":
+                cuts[outcome["version"]] = entry, outcome
+        keys |= {named["version"]: named["key"] for named in entry.published if "version" in named}
+        retired |= set(entry.retired)
+    for number, (entry, outcome) in cuts.items():
+        version = history.versions.setdefault(
+            number,
+            VersionInfo(
+                number,
+                outcome["command"],
+                outcome.get("target"),
+                outcome["by"],
+                outcome["at_ms"],
+                outcome["reason"],
+            ),
+        )
+        key = keys.get(number)
+        version.cuts[shard] = Cut(
+            entry.sequence, outcome["clock_ms"], entry.end, None if key in retired else key
+        )
