@@ -51,9 +51,10 @@ def run_command(
         )
     configuration = load_file(config)
     _log_to_stderr(log_format)
+    # The log first: one of another service is refused before a key is made for this one.
     with (
-        open_snapshots(configuration) as snapshots,
         open_worker_transport(configuration) as transport,
+        open_snapshots(configuration) as snapshots,
     ):
         worker = Worker(
             configuration,
