@@ -71,11 +71,17 @@ def run_command(
         else:
             worker.run()
         for shard, runner in worker.runners.items():
+            parts = runner.shard.parts
             log.info(
-                "shard %d stopped at journal entry %d, digest %s",
+                "shard %d stopped at journal entry %d, digest %s: "
+                "%d events, %d labels, %d alerts, %d dead letters so far",
                 shard,
                 runner.sequence,
-                runner.shard.parts.digest.hex()[:16],
+                parts.digest.hex()[:16],
+                parts.events,
+                parts.counters.joined,
+                parts.counters.alerts,
+                sum(parts.counters.dead_letters.values()),
             )
 
 
