@@ -28,12 +28,16 @@ _FORMATS = {
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 
 
-def read_rows(path: Path, required: Collection[str] = ()) -> Iterator[Row]:
+def read_rows(
+    path: Path, required: Collection[str] = (), *, only_required: bool = False
+) -> Iterator[Row]:
     """The file's rows in order, one after another; memory does not grow with the file.
 
     The name's ending says the format: `.csv` (commas) or `.tsv` (tabs), both with a header line;
     `.jsonl` or `.ndjson`, an object a line; `.parquet`; each but the last also with `.gz` behind.
-    `required` are columns the caller needs; in JSONL the first row must hold them.
+    `required` are columns the caller needs; in JSONL the first row must hold them. With
+    `only_required` it looks at no others, and Parquet leaves them out; the other formats, which
+    have to be read whole, give them all the same.
 
     In CSV a cell is a number where it is written as one, a boolean where it is `true` or `false`
     in any case, None where it is empty, `NA`, `NaN` or `nan`, else a string. Integers with leading
@@ -52,7 +56,7 @@ def read_rows(path: Path, required: Collection[str] = ()) -> Iterator[Row]:
     if kind == "jsonl":
         rows = _jsonl_rows(path)
     elif kind == "parquet":
-        columns, rows = parquet_rows(path)
+        columns, rows = parquet_rows(path, required if only_required else None)
     else:
         columns, rows = csv_rows(path, _lines(path), "\t" if kind == "tsv" else ",")
     try:

@@ -84,7 +84,7 @@ def merged_records(
 ) -> Iterator[tuple[int, Record]]:
     """Events in file order and late labels in time order, merged by the time of their heads, events
     first."""
-    late = iter(_late_labels(configuration, path, labels) if labels.is_late else [])
+    late = _late_labels(configuration, path, labels) if labels.is_late else iter(())
     label = next(late, None)
     for event in _events(configuration, path, labels):
         while label is not None and label.timestamp_ms < event.timestamp_ms:
@@ -97,35 +97,46 @@ def merged_records(
 
 
 def _rows(configuration: Configuration, path: Path, labels: LabelSource) -> Iterator[Row]:
+    features = configuration.events.features or ()
+    return read_rows(path, [*_roles(configuration, labels), *features])
+
+
+def _roles(configuration: Configuration, labels: LabelSource) -> list[str]:
+    """The columns that have a part of their own."""
     events = configuration.events
     roles = (events.id, events.time, events.key, events.label, labels.column, labels.time_column)
-    wanted = [column for column in (*roles, *(events.features or ())) if column is not None]
-    return read_rows(path, wanted)
+    return [column for column in roles if column is not None]
 
 
 def _events(configuration: Configuration, path: Path, labels: LabelSource) -> Iterator[Record]:
     events = configuration.events
     # What is known only later must not be learnt from.
-    hidden = {labels.column, labels.time_column} if labels.is_late else set()
-    hidden -= {None, events.id, events.time}
+    later = (labels.column, labels.time_column) if labels.is_late else ()
+    hidden = [name for name in later if name and name not in (events.id, events.time)]
     clock_ms = 0
     for number, row in enumerate(_rows(configuration, path, labels)):
         clock_ms = _time_of(row, events.time, number, clock_ms)
         key = _key_of(row, configuration)
-        body = {name: value for name, value in row.items() if name not in hidden}
-        yield Record("events", 0, number, clock_ms, key, orjson.dumps(body))
+        for name in hidden:
+            row.pop(name, None)
+        yield Record("events", 0, number, clock_ms, key, orjson.dumps(row))
 
 
-def _late_labels(configuration: Configuration, path: Path, labels: LabelSource) -> list[Record]:
+def _late_labels(configuration: Configuration, path: Path, labels: LabelSource) -> Iterator[Record]:
     """The labels as records of the labels topic, sorted by the time at which each became known,
-    then by row."""
+    then by row.
+
+    All of them are in memory, some 300 bytes each. Plain tuples of plain values, since those alone
+    does the garbage collector leave out of its rounds.
+    """
     events = configuration.events
     column, time_column = labels.column, labels.time_column
     assert column is not None, "late labels have a column"
     delay_ms = 0 if labels.delay is None else int(labels.delay.total_seconds() * 1000)
     found: list[tuple[int, int, bytes | None, bytes]] = []
     clock_ms = 0
-    for number, row in enumerate(_rows(configuration, path, labels)):
+    rows = read_rows(path, _roles(configuration, labels), only_required=True)
+    for number, row in enumerate(rows):
         clock_ms = _time_of(row, events.time, number, clock_ms)
         value = row.get(column)
         if value is None:
@@ -141,12 +152,12 @@ def _late_labels(configuration: Configuration, path: Path, labels: LabelSource) 
                 continue
             known_ms = _time_of(row, time_column, number, clock_ms)
             body["time"] = given
-        found.append((known_ms, number, _key_of(row, configuration), orjson.dumps(body)))
+        # A copy, since orjson's own bytes keep the 4 kB of the buffer that they were written in.
+        encoded = bytes(memoryview(orjson.dumps(body)))
+        found.append((known_ms, number, _key_of(row, configuration), encoded))
     found.sort(key=lambda label: label[:2])
-    return [
-        Record("labels", 0, offset, known_ms, key, body)
-        for offset, (known_ms, _, key, body) in enumerate(found)
-    ]
+    for offset, (known_ms, _, key, encoded) in enumerate(found):
+        yield Record("labels", 0, offset, known_ms, key, encoded)
 
 
 def _key_of(row: Row, configuration: Configuration) -> bytes | None:

@@ -38,12 +38,14 @@ def backtest_command(
     labels = options.label_source(label, label_time, label_delay)
     with ExitStack() as stack:
         bar = stack.enter_context(output.progress("back-test"))
-        on_output: OnOutput | None = None
+        refused: dict[str, str] = {}
+        on_output: OnOutput = partial(_note_refused, refused)
         if predictions is not None:
             # An input that is refused must not cost what is in this file.
             effective, source = with_labels(configuration, labels)
             check_source(effective, input_file, source)
-            on_output = partial(_write_row, stack.enter_context(_open(predictions)))
+            file = stack.enter_context(_open(predictions))
+            on_output = partial(_note_and_write, refused, file)
         result = backtest(
             configuration,
             input_file,
@@ -55,10 +57,10 @@ def backtest_command(
     if as_json:
         output.print_json(report)
     else:
-        _print(report)
+        _print(report, refused)
 
 
-def _print(report: dict[str, Any]) -> None:
+def _print(report: dict[str, Any], refused: dict[str, str]) -> None:
     number = output.number
     say = output.stdout.print
     say(
@@ -66,6 +68,8 @@ def _print(report: dict[str, Any]) -> None:
         f"{number(report['pending'])} still without one, "
         f"{number(report['dead_letters'])} dead letters"
     )
+    for reason, count in report["dead_letter_reasons"].items():
+        say(f"  {number(count)} {reason}, such as: {refused[reason]}", markup=False)
     # A metric a line: their names side by side would not fit on a terminal.
     baselines = report["baselines"]
     rows = [
@@ -91,7 +95,7 @@ def _print(report: dict[str, Any]) -> None:
                 for alert in report["alerts"]
             ],
         )
-    if not report["labels"]:
+    if not report["labels"] and not report["dead_letters"]:
         output.stderr.print(
             "hint: no event got a label; name its column with --label, or set `events.label`"
         )
@@ -106,6 +110,18 @@ def _open(path: Path) -> BinaryIO:
             f"the predictions cannot be written to {path}: {error.strerror or error}",
             "name a file in a folder that exists and may be written to",
         ) from error
+
+
+def _note_refused(refused: dict[str, str], topic: str, record: NewRecord) -> None:
+    """Keeps the first detail of each reason for dead letters."""
+    if topic == "dead-letters":
+        headers = dict(record.headers)
+        refused.setdefault(headers["reason"].decode(), headers["detail"].decode())
+
+
+def _note_and_write(refused: dict[str, str], file: BinaryIO, topic: str, record: NewRecord) -> None:
+    _note_refused(refused, topic, record)
+    _write_row(file, topic, record)
 
 
 def _write_row(file: BinaryIO, topic: str, record: NewRecord) -> None:

@@ -65,4 +65,5 @@ def write(log: Log, command: Command, *, as_json: bool, **more: Any) -> None:
         f"given as command {command.id}; a running service applies it now, "
         "one that is stopped when it next runs",
         highlight=False,
+        soft_wrap=True,
     )

@@ -7,6 +7,7 @@ one before the crash.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -21,6 +22,11 @@ def main() -> None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     from stream.cli.app import run
 
+    # Records by the thousand live for one step and are freed by their counts; looking among them
+    # for cycles every 700 objects took 10 % of `run` and 30 % of `ingest`. What the imports made
+    # stays for good.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     sys.exit(run())
 
 

@@ -40,10 +40,13 @@ def print_json(value: Any) -> None:
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """A table on stdout, as wide as it is: a line that wraps is better than a figure that is
     cut."""
-    table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False)
+    wide = Console(width=1_000)
+    if title:
+        wide.print(title, highlight=False)
+    table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    Console(width=1_000).print(table)
+    wide.print(table)
 
 
 def report(error: Exception) -> int:

@@ -68,7 +68,7 @@ def rollback_command(
         plan = _plan(log, history, target)
         if not as_json or dry_run:
             for line in plan:
-                output.stderr.print(line, highlight=False)
+                output.stderr.print(line, highlight=False, soft_wrap=True)
         if dry_run:
             if as_json:
                 output.print_json({"plan": plan})

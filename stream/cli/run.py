@@ -51,9 +51,10 @@ def run_command(
         )
     configuration = load_file(config)
     _log_to_stderr(log_format)
+    # The log first: one of another service is refused before a key is made for this one.
     with (
-        open_snapshots(configuration) as snapshots,
         open_worker_transport(configuration) as transport,
+        open_snapshots(configuration) as snapshots,
     ):
         worker = Worker(
             configuration,
@@ -70,11 +71,17 @@ def run_command(
         else:
             worker.run()
         for shard, runner in worker.runners.items():
+            parts = runner.shard.parts
             log.info(
-                "shard %d stopped at journal entry %d, digest %s",
+                "shard %d stopped at journal entry %d, digest %s: "
+                "%d events, %d labels, %d alerts, %d dead letters so far",
                 shard,
                 runner.sequence,
-                runner.shard.parts.digest.hex()[:16],
+                parts.digest.hex()[:16],
+                parts.events,
+                parts.counters.joined,
+                parts.counters.alerts,
+                sum(parts.counters.dead_letters.values()),
             )
 
 

@@ -18,7 +18,7 @@ from itertools import chain
 from typing import Any
 
 from consumers.transport import INPUTS, Committed, StepCommit, Transport
-from learners.errors import SnapshotError
+from learners.errors import SnapshotError, StoreError
 from learners.snapshots.container import Snapshot
 from learners.snapshots.reference import SnapshotRef, parse_key
 from learners.snapshots.retention import Published, orphans
@@ -90,6 +90,8 @@ def restore(
         A replayed step gave another digest than the journal has.
     EngineChangedError
         The snapshot was written under another River, and its probes predict differently now.
+    StoreError
+        The store cannot be reached.
     """
     started = time.perf_counter()
     begin = transport.begin_offset(journal.TOPIC, shard)
@@ -222,6 +224,9 @@ def _newest_valid(
     for ref in sorted(stored, key=lambda ref: ref.sequence, reverse=True):
         try:
             snapshot = snapshots.archive.read(ref)
+        except StoreError:
+            # Perhaps only for a moment, and a replay from further back could take hours.
+            raise
         except SnapshotError as error:
             log.warning("snapshot %s is passed over: %s", ref.id, error)
             continue

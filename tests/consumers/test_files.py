@@ -216,6 +216,17 @@ def test_parquet_rows_have_the_types_of_json(tmp_path):
     assert "did you mean 'zoned'?" in str(refusal(path, ("zonde",)).hint)
 
 
+def test_parquet_leaves_out_what_is_not_required_where_only_that_is_asked_for(tmp_path):
+    pa = importlib.import_module("pyarrow")
+    pq = importlib.import_module("pyarrow.parquet")
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"id": ["a"], "x": [1.5], "a.b": [2], "late": [True]}), path)
+    assert list(read_rows(path, ["late", "a.b"], only_required=True)) == [{"a.b": 2, "late": True}]
+    assert list(read_rows(path, ["late"])) == [{"id": "a", "x": 1.5, "a.b": 2, "late": True}]
+    with pytest.raises(FileError, match="there must be a column 'lat'"):
+        read_rows(path, ["lat"], only_required=True)
+
+
 def test_parquet_columns_that_are_no_single_value_infinity_and_no_rows_are_refused(tmp_path):
     pa = importlib.import_module("pyarrow")
     pq = importlib.import_module("pyarrow.parquet")
@@ -224,6 +235,7 @@ def test_parquet_columns_that_are_no_single_value_infinity_and_no_rows_are_refus
         (pa.array([[1]]), "'x' must be a column of booleans"),
         (pa.array([b"x"]), "'x' must be a column of booleans"),
         (pa.array([float("inf")]), "'x' must not be infinite"),
+        (pa.array([1.0, float("-inf"), None]), "'x' must not be infinite"),
         (pa.array([], pa.int64()), "must hold rows"),
     ]:
         pq.write_table(pa.table({"x": column}), path)

@@ -37,11 +37,23 @@ def draw(seed: int) -> Drawn:
     shards = rng.choice([1, 1, 1, 2, 3])
     task = rng.choice(["binary", "binary", "binary", "binary", "regression", "multiclass"])
     wait = rng.choice(list(WAITS_MS))
-    events = rng.randrange(120, 180)
+    # A threshold is learnt from a hundred labels in hours that are over: it takes a longer stream.
+    threshold = None
+    if task == "binary":
+        threshold = rng.choice([None, 0.4, {"recall": 0.9}, {"precision": 0.7}])
+    learnt = isinstance(threshold, dict) and shards == 1
+    events = rng.randrange(240, 280) if learnt else rng.randrange(100, 160)
+    gap_ms = rng.choice([240_000, 600_000] if learnt else [2_000, 60_000, 600_000])
     inline = rng.random() < 0.5
     bounded = rng.random() < 0.2
     stream = draw_stream(
-        rng, task=task, shards=shards, events=events, wait_ms=WAITS_MS[wait], inline=inline
+        rng,
+        task=task,
+        shards=shards,
+        events=events,
+        wait_ms=WAITS_MS[wait],
+        inline=inline,
+        gap_ms=gap_ms,
     )
     if rng.random() < 0.3:
         stream[:0] = [command(shard) for shard in range(shards)]
@@ -52,6 +64,7 @@ def draw(seed: int) -> Drawn:
         "events": {"id": "id", "time": "at", "label": "y" if inline else None},
         "labels": {"wait": wait, "on_correction": rng.choice(["ignore", "learn_again"])},
         "task": task,
+        "threshold": threshold,
         "model": _model(rng, task),
         "detectors": _detectors(rng, task),
         "alerts": {"cooldown": rng.choice([0, "5m"])},
@@ -66,8 +79,6 @@ def draw(seed: int) -> Drawn:
         content["labels"]["default"] = defaults[task]
     if bounded:
         content["labels"] |= {"max_pending": 20, "max_seen": 30, "max_held": 4}
-    if task == "binary":
-        content["threshold"] = rng.choice([None, 0.4, {"recall": 0.8}, {"precision": 0.7}])
     focus = BOUNDARIES[seed % len(BOUNDARIES)]
     rare = {"snapshot put": 0.15, "published": 0.15, "retired": 0.15}
     deaths = {name: rare.get(name, 0.03) for name in BOUNDARIES}

@@ -39,14 +39,20 @@ class Meant:
 
 
 def draw_stream(
-    rng: random.Random, *, task: str, shards: int, events: int, wait_ms: int, inline: bool
+    rng: random.Random,
+    *,
+    task: str,
+    shards: int,
+    events: int,
+    wait_ms: int,
+    inline: bool,
+    gap_ms: int = 60_000,
 ) -> list[Meant]:
     """Events and labels in the order in which they are written to the log.
 
     Some are late, early, corrected, repeated, of unknown ids, out of order or broken; the concept
     turns round in the middle, so that detectors have something to say.
     """
-    gap_ms = rng.choice([2_000, 60_000, 240_000, 600_000])
     found: list[tuple[float, Meant]] = []
     for number in range(events):
         shard = rng.randrange(shards)

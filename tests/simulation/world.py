@@ -93,7 +93,7 @@ class SmallPolls:
 
 
 class FlakyStore:
-    """A store that cannot be written to, or deleted from, now and then."""
+    """A store that cannot be reached now and then."""
 
     def __init__(self, store: SnapshotStore, rng: random.Random, probability: float) -> None:
         self._store = store
@@ -106,6 +106,7 @@ class FlakyStore:
         return self._store.put(key, data, same=same)
 
     def get(self, key: str) -> bytes | None:
+        self._fail("read", key)
         return self._store.get(key)
 
     def head(self, key: str) -> int | None:
@@ -120,7 +121,9 @@ class FlakyStore:
 
     def _fail(self, verb: str, key: str) -> None:
         if self._rng.random() < self.probability:
-            raise StoreError(f"cannot {verb} {key}: the simulated store is down")
+            raise StoreError(
+                f"cannot {verb} {key}: the simulated store is down", hint="wait for it"
+            )
 
 
 class World:

@@ -181,13 +181,14 @@ def test_an_uninterrupted_run_does_what_the_oracle_says(calm: list[Written], str
 def test_killed_at_each_boundary_nothing_is_lost(
     driver: Driver, stream: list[Meant], calm: list[Written], tmp_path: Path
 ):
-    service = _service(tmp_path, stream)
     rng = random.Random(3)
-    for boundary in BOUNDARIES * 2:
-        code = driver.life(service, boundary=boundary, nth=rng.randrange(1, 4))
-        assert code == KILLED, f"no worker came to {boundary}"
-    assert driver.life(service) == 0
-    _check_same(service, calm, driver)
+    for round_ in range(2):
+        service = _service(tmp_path / str(round_), stream)
+        for boundary in BOUNDARIES:
+            code = driver.life(service, poll_size=5, boundary=boundary, nth=rng.randrange(1, 4))
+            assert code == KILLED, f"no worker came to {boundary}"
+        assert driver.life(service) == 0
+        _check_same(service, calm, driver)
 
 
 def test_killed_twenty_times_at_random_nothing_is_lost(

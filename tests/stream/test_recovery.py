@@ -11,6 +11,7 @@ import pytest
 
 from consumers.record import NewRecord, Record
 from consumers.transport import INPUTS, OUTPUTS, StepCommit
+from learners.errors import StoreError
 from learners.snapshots.container import Snapshot, encode_snapshot
 from learners.snapshots.probes import Probe
 from learners.snapshots.reference import SnapshotRef, parse_key
@@ -387,6 +388,17 @@ def test_a_differing_digest_names_the_first_differing_entry(tampered: int):
     error = refused(copied(world, change=change), DivergedError)
     assert (error.shard, error.sequence) == (0, first)
     assert f"journal entry {first}" in str(error)
+
+
+def test_a_store_that_cannot_be_reached():
+    # Rather than replay a year because of a moment's outage
+    world = lived()
+    before = world.everything()
+    world.store.probability = 1.0
+    with pytest.raises(StoreError):
+        restored(world)
+    world.store.probability = 0.0
+    assert world.everything() == before
 
 
 def test_another_configuration_with_what_differs():

@@ -1,0 +1,124 @@
+"""Every command of the documents is run, and what it prints has the documented shape."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.docs.markdown import DOCUMENTS, commands, section
+from tests.docs.newcomer import Newcomer
+from tests.docs.shapes import differences, documented, missing
+from tests.house.files import ROOT
+
+pytestmark = [pytest.mark.xdist_group("docs"), pytest.mark.timeout(300)]
+
+JSON = ROOT / "docs" / "json.md"
+ACTIVITY = "var/activity.jsonl"  # where the README's back-test puts its predictions
+
+
+def output_of(newcomer: Newcomer, *words: str) -> str:
+    """What the README's first command with these words printed."""
+    return next(
+        output
+        for command, output in newcomer.outputs.items()
+        if all(word in command for word in words)
+    )
+
+
+def check(heading: str, values: list[Any], besides: Collection[str] = ()) -> None:
+    """The values hold what the section documents, `besides` excepted, and nothing else."""
+    fields = documented(section(JSON, heading))
+    for value in values:
+        assert differences(value, fields) == []
+    assert set(missing(values, fields)) == set(besides)
+
+
+def test_every_command_of_the_readme_works_in_its_order(newcomer: Newcomer) -> None:
+    ran = {word for command in newcomer.outputs for word in command.split()}
+
+    assert {"backtest", "ingest", "run", "snapshots", "bench"} <= ran
+
+
+def test_only_the_readme_shows_shell_commands() -> None:
+    # Others would have to be run here too.
+    assert [path.name for path in DOCUMENTS if commands(path)] == ["README.md"]
+
+
+def test_the_makefile_has_every_target_that_the_documents_name() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = [line.split()[1] for line in commands(ROOT / "README.md") if line.startswith("make ")]
+
+    assert {"install", "demo", "test"} <= set(named)
+    assert [target for target in named if f"\n{target}:" not in makefile] == []
+
+
+def test_the_service_decides_what_the_back_test_decided(newcomer: Newcomer) -> None:
+    # README says that both print the same digest.
+    back_test = output_of(newcomer, "backtest", "payments")
+    service = next(log for command, log in newcomer.logs.items() if "run examples/pay" in command)
+
+    digest = back_test.rsplit("digest ", maxsplit=1)[1].strip()
+    assert len(digest) == 16
+    assert f"digest {digest}" in service
+
+
+def test_the_back_tests_report_and_predictions_are_as_documented(newcomer: Newcomer) -> None:
+    # given a file with a row that is refused
+    mixed = newcomer.folder / "mixed.jsonl"
+    mixed.write_text(
+        '{"read_at": "yesterday", "load": 1, "incident": true}\n'
+        '{"read_at": "2026-03-01T00:00:00Z", "load": 1, "incident": true}\n'
+    )
+
+    # when it is back-tested
+    refused = newcomer.run(
+        ".venv/bin/driftline backtest examples/servers.yaml --input mixed.jsonl --json "
+        "--predictions servers.jsonl"
+    )
+
+    # then its report, and that of the README's file with alerts, are as documented
+    reports = [orjson.loads(refused), orjson.loads(output_of(newcomer, "backtest", "--json"))]
+    assert reports[0]["dead_letter_reasons"] == {"bad_time": 1}
+    assert reports[1]["alerts"]
+    check("## `driftline backtest --json`", reports)
+
+    # and so is every line of the predictions, of two tasks
+    lines = _lines(newcomer.folder / "servers.jsonl") + _lines(newcomer.folder / ACTIVITY)
+    assert len(lines) == 2 + 3_000
+    for line in lines:
+        assert line.pop("flags", []) == []  # none yet
+    check("## A line of `backtest --predictions`", lines, besides={"flags[]"})
+
+
+def test_what_the_other_commands_print_is_as_documented(newcomer: Newcomer) -> None:
+    config = "-c examples/payments.yaml --json"
+    ingested = newcomer.run(
+        ".venv/bin/driftline ingest examples/servers.yaml --input var/samples/servers.csv --json"
+    )
+    listed = newcomer.run(f".venv/bin/driftline snapshots list {config}")
+    verified = newcomer.run(f".venv/bin/driftline snapshots verify {config}")
+    shown = newcomer.run(f".venv/bin/driftline snapshots show ID {config}")
+
+    check("## `driftline ingest --json`", [orjson.loads(ingested)])
+    check("## `driftline snapshots list --json`", [orjson.loads(listed)])
+    check("## `driftline snapshots verify --json`", [orjson.loads(verified)])
+    body = orjson.loads(shown)
+    body["configuration"] = dict.fromkeys(body["configuration"])  # of any shape
+    body["probes"] = [{**probe, "answer": 0} for probe in body["probes"]]
+    check("## `driftline snapshots show --json`", [body])
+
+
+def test_what_bench_prints_is_as_documented(newcomer: Newcomer) -> None:
+    measured = orjson.loads(output_of(newcomer, "bench", "--runs"))
+    memory = orjson.loads(output_of(newcomer, "bench", "--memory"))
+
+    check("## `driftline bench --json`", [measured])
+    check("## `driftline bench --memory --json`", [memory])
+
+
+def _lines(path: Path) -> list[Any]:
+    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
