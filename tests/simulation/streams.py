@@ -87,7 +87,7 @@ def draw_stream(
 
 def command(shard: int) -> Meant:
     """A command that no driftline knows."""
-    return Meant("commands", shard, START_MS, b'{"command":"dance"}', bad="unknown_command")
+    return Meant("commands", shard, START_MS, b'{"command":"dance"}', bad="bad_command")
 
 
 def _truth(rng: random.Random, task: str, signal: float) -> Any:

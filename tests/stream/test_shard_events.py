@@ -215,7 +215,7 @@ def test_a_command_that_is_not_known_is_refused_and_a_dead_letter():
     outcomes = one.apply(Step({}, {}, (record,), None, []), outputs)
     assert [(outcome["offset"], outcome["outcome"]) for outcome in outcomes] == [(3, "refused")]
     assert [(letter["reason"], letter["topic"]) for letter in dead(outputs)] == [
-        ("unknown_command", "commands")
+        ("bad_command", "commands")
     ]
 
 

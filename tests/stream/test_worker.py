@@ -126,4 +126,4 @@ def test_a_command_is_refused_in_the_journal_and_is_a_dead_letter():
         (0, "refused")
     ]
     [letter] = log.read("dead-letters", 0, 0)
-    assert dict(letter.headers)["reason"] == b"unknown_command"
+    assert dict(letter.headers)["reason"] == b"bad_command"
