@@ -69,7 +69,7 @@ def _print(report: dict[str, Any], refused: dict[str, str]) -> None:
         f"{number(report['dead_letters'])} dead letters"
     )
     for reason, count in report["dead_letter_reasons"].items():
-        say(f"  {number(count)} {reason}, such as: {refused[reason]}", markup=False)
+        say(f"  {number(count)} {reason}, such as: {refused[reason]}", markup=False, soft_wrap=True)
     # A metric a line: their names side by side would not fit on a terminal.
     baselines = report["baselines"]
     rows = [

@@ -72,22 +72,32 @@ def run_command(
             worker.run()
         for shard, runner in worker.runners.items():
             parts = runner.shard.parts
+            so_far = {
+                "events": parts.events,
+                "labels": parts.counters.joined,
+                "alerts": parts.counters.alerts,
+                "dead_letters": sum(parts.counters.dead_letters.values()),
+            }
             log.info(
                 "shard %d stopped at journal entry %d, digest %s: "
                 "%d events, %d labels, %d alerts, %d dead letters so far",
                 shard,
                 runner.sequence,
                 parts.digest.hex()[:16],
-                parts.events,
-                parts.counters.joined,
-                parts.counters.alerts,
-                sum(parts.counters.dead_letters.values()),
+                *so_far.values(),
+                extra=_happening(
+                    "stopped",
+                    shard=shard,
+                    entry=runner.sequence,
+                    digest=parts.digest.hex(),
+                    **so_far,
+                ),
             )
 
 
 def _say_restored(shard: int, restored: Restored) -> None:
     if restored.founded:
-        log.info("shard %d starts a new journal", shard)
+        log.info("shard %d starts a new journal", shard, extra=_happening("founded", shard=shard))
         return
     origin = (
         "entry 0" if restored.snapshot is None else f"the snapshot at entry {restored.snapshot}"
@@ -100,7 +110,22 @@ def _say_restored(shard: int, restored: Restored) -> None:
         restored.records,
         restored.seconds,
         restored.shard.parts.digest.hex()[:16],
+        extra=_happening(
+            "recovered",
+            shard=shard,
+            snapshot=restored.snapshot,
+            entry=restored.sequence,
+            entries=restored.entries,
+            records=restored.records,
+            seconds=round(restored.seconds, 3),
+            digest=restored.shard.parts.digest.hex(),
+        ),
     )
+
+
+def _happening(event: str, **fields: Any) -> dict[str, Any]:
+    """What a log line in JSON says beside its message, for programs: see docs/json.md."""
+    return {"happening": {"event": event, **fields}}
 
 
 def _log_to_stderr(log_format: str) -> None:
@@ -127,5 +152,6 @@ class _JsonFormatter(_ConsoleFormatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **getattr(record, "happening", {}),
         }
         return json.dumps(body)

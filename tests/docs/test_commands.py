@@ -112,6 +112,15 @@ def test_what_the_other_commands_print_is_as_documented(newcomer: Newcomer) -> N
     check("## `driftline snapshots show --json`", [body])
 
 
+def test_what_the_service_logs_is_as_documented(newcomer: Newcomer) -> None:
+    command = ".venv/bin/driftline run examples/payments.yaml --until-idle --log-format json"
+    newcomer.run(command)
+
+    lines = [orjson.loads(line) for line in newcomer.logs[command].splitlines()]
+    assert [line["event"] for line in lines] == ["recovered", "stopped"]
+    check("## `driftline run --log-format json`", lines)
+
+
 def test_what_bench_prints_is_as_documented(newcomer: Newcomer) -> None:
     measured = orjson.loads(output_of(newcomer, "bench", "--runs"))
     memory = orjson.loads(output_of(newcomer, "bench", "--memory"))

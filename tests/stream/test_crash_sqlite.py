@@ -222,7 +222,8 @@ def test_the_command_line_survives_a_kill_and_leaves_nothing_to_replay_on_sigter
     )
     calm = _service(tmp_path / "calm", stream)
     assert driver.life(calm, poll_size=5_000) == 0
-    service = _service(tmp_path / "killed", stream)
+    # And no snapshot but the one of SIGTERM
+    service = _service(tmp_path / "killed", stream, min_interval="1h")
     # When it is killed in the middle of it
     first = _run(service)
     _wait_for_entries(first, service, SHARDS * 2)
@@ -315,7 +316,7 @@ def _published(written: Written) -> set[str]:
     return keys
 
 
-def _service(folder: Path, stream: list[Meant]) -> Service:
+def _service(folder: Path, stream: list[Meant], **snapshots: Any) -> Service:
     """A service whose log holds the stream."""
     folder.mkdir(exist_ok=True)
     service = Service(folder)
@@ -333,8 +334,7 @@ def _service(folder: Path, stream: list[Meant]) -> Service:
         ],
         "snapshots": {
             "url": f"file:{folder / 'snapshots'}",
-            "min_interval": "1ms",
-            "every_events": 60,
+            **(snapshots or {"min_interval": "1ms", "every_events": 60}),
         },
     }
     service.config.write_text(yaml.safe_dump(content))

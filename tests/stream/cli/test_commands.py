@@ -157,6 +157,24 @@ def test_ingest_and_run_do_what_backtest_did(driftline, config, file):
     assert shown["digest"] == digest
 
 
+def test_a_service_logs_its_recovery_for_programs_too(driftline, config, file):
+    def events(*options: str) -> list[dict[str, Any]]:
+        said = driftline("run", config(), "--until-idle", "--log-format", "json", *options)
+        return [json.loads(line) for line in said.err.splitlines()]
+
+    driftline("ingest", config(), "--input", file)
+    founded, stopped = events()
+    recovered, stopped_again = events()
+
+    assert founded["event"] == "founded"
+    assert recovered["event"] == "recovered"
+    assert recovered["message"].startswith("shard 0 recovered from the snapshot at entry ")
+    assert (recovered["shard"], recovered["records"]) == (0, 0)
+    assert recovered["snapshot"] <= recovered["entry"] == stopped["entry"]
+    assert recovered["digest"] == stopped["digest"] == stopped_again["digest"]
+    assert stopped["digest"][:16] in stopped["message"]
+
+
 BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "empty": ("rows.csv", b"", "must begin with a header"),
     "only a header": ("rows.csv", b"id,time,x,y\n", "must hold rows"),
