@@ -103,8 +103,10 @@ def _target(
     if alias is not None:
         found = history.aliases().get(alias)
         if found is None:
+            given = [one.command for one in history.pending() if one.command.command == "alias"]
             known = ", ".join(history.aliases()) or "none"
-            raise CommandError(f"there is no alias {alias!r}", f"aliases: {known}")
+            hint = "it is given and not applied yet: run the service" if given else None
+            raise CommandError(f"there is no alias {alias!r}", hint or f"aliases: {known}")
         version = found
     if as_of is not None:
         info = history.as_of(_time(as_of))

@@ -94,7 +94,7 @@ def test_every_reason_for_a_dead_letter_is_in_the_table() -> None:
     documented = {name for row in table[1:] for name in code_spans(row[0])}
     code = "".join((ROOT / path).read_text() for path in modules("consumers", "stream/shard"))
     raised = set(re.findall(r"RejectedError\(\s*\"(\w+)\"", code))
-    written = set(re.findall(r"(?:\.dead|_write_dead)\([\w.]+, (?:\w+, )?\"(\w+)\"", code))
+    written = set(re.findall(r"(?:\.dead|\.dead_held)\(\s*[\w.]+, (?:\w+, )?\"(\w+)\"", code))
 
     assert written >= {"duplicate", "unknown_id", "too_late"}
     assert documented == raised | written
