@@ -37,20 +37,23 @@ def number(value: bool | int | float | str | None) -> bytes:
     return b"i" + str(value).encode() + b";"
 
 
-def prediction(previous: bytes, event_id: str, answer: Answer) -> bytes:
-    """The digest after a prediction."""
+def prediction(
+    previous: bytes, event_id: str, answer: Answer, given: bool | int | float | str | None = None
+) -> bytes:
+    """The digest after a prediction, and after the label that its event brought (`given`)."""
     decided, confidence = answer
+    event = number(given) + event_id.encode()
     # The binary task, by far the most frequent shape, is written out: 0.6 µs instead of 1.3.
     if confidence.__class__ is float and decided.__class__ is bool:
         decision = b"Pt" if decided else b"Pf"
-        return sha256(previous + decision + _NUMBER(confidence) + event_id.encode()).digest()
+        return sha256(previous + decision + _NUMBER(confidence) + event).digest()
     if confidence.__class__ is float:
         scores = _NUMBER(confidence)
     elif isinstance(confidence, dict):
         scores = b"".join([number(label) + number(score) for label, score in confidence.items()])
     else:
         scores = number(confidence)
-    return sha256(b"%bP%b%b%b" % (previous, number(decided), scores, event_id.encode())).digest()
+    return sha256(b"%bP%b%b%b" % (previous, number(decided), scores, event)).digest()
 
 
 def dead_letter(previous: bytes, topic: str, ordinal: int, reason: str) -> bytes:

@@ -145,7 +145,7 @@ class Shard:
         learner = parts.learner
         answer = learner.predict(features)
         self._features = features
-        parts.digest = digest.prediction(parts.digest, event_id, answer)
+        parts.digest = digest.prediction(parts.digest, event_id, answer, label)
         if effects.outputs is not None:
             version = parts.versions.current
             body = self._encode(record, event_id, time_ms, answer, version)

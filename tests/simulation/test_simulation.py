@@ -123,6 +123,8 @@ def _check_journal(world: World, shard: int, digest: str) -> None:
     assert len({entry.journal for entry in entries}) == 1
     for before, after in pairwise(entries):
         assert after.start == before.end, f"entry {after.sequence} does not begin where it should"
+    ticks = [entry.tick_ms for entry in entries if entry.tick_ms is not None]
+    assert all(before < after for before, after in pairwise(ticks)), "every tick moves the clock"
     last = entries[-1]
     assert last.end == {topic: world.log.end_offset(topic, shard) for topic in INPUTS}
     assert last.digest == digest

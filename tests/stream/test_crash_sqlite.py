@@ -85,6 +85,14 @@ class Service:
         finally:
             db.close()
 
+    def journal(self, shard: int) -> list[Any]:
+        """A shard's journal as it stands; empty before anything was committed."""
+        db = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
+        try:
+            return [json.loads(value) for _, value, _ in _rows(db, "journal", shard)]
+        finally:
+            db.close()
+
     def entries(self) -> int:
         """How many journal entries there are by now."""
         db = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
@@ -187,6 +195,7 @@ def test_killed_at_each_boundary_nothing_is_lost(
         for boundary in BOUNDARIES:
             code = driver.life(service, poll_size=5, boundary=boundary, nth=rng.randrange(1, 4))
             assert code == KILLED, f"no worker came to {boundary}"
+            _check_published_exist(service)
         assert driver.life(service) == 0
         _check_same(service, calm, driver)
 
@@ -269,6 +278,7 @@ def _kill_at_random(
             if code == 0:
                 break
             assert code == KILLED
+            _check_published_exist(service)
             killed += 1
         assert driver.life(service) == 0
         _check_same(service, calm, driver)
@@ -288,12 +298,19 @@ def _check_same(service: Service, calm: list[Written], driver: Driver) -> None:
         assert written.digest == wanted.digest
         assert written.positions == wanted.positions
         _check_journal(written)
-        published = _published(written)
+        published = _published(written.journal)
         assert 1 <= len(published) <= 2
         stored = service.stored(shard)
         assert published <= stored
         newest = max(published).rpartition("-")[0]
         assert [key for key in stored - published if key.rpartition("-")[0] < newest] == []
+
+
+def _check_published_exist(service: Service) -> None:
+    """At no time is a published snapshot missing that has not been retired."""
+    for shard in range(SHARDS):
+        journal = service.journal(shard)
+        assert _published(journal) <= service.stored(shard)
 
 
 def _check_journal(written: Written) -> None:
@@ -308,9 +325,9 @@ def _check_journal(written: Written) -> None:
     assert written.note == {"journal": last["journal"], "sequence": last["sequence"]}
 
 
-def _published(written: Written) -> set[str]:
+def _published(journal: list[Any]) -> set[str]:
     keys: set[str] = set()
-    for entry in written.journal:
+    for entry in journal:
         keys |= {named["key"] for named in entry.get("published", [])}
         keys -= set(entry.get("retired", []))
     return keys
@@ -390,29 +407,31 @@ def _positions(service: Service) -> list[tuple[int, ...]]:
     return [written.positions for written in service.written()]
 
 
-def _written(db: sqlite3.Connection, shard: int) -> Written:
-    def rows(topic: str) -> list[tuple[Any, ...]]:
-        (partition,) = db.execute(
-            "SELECT id FROM partitions WHERE topic = ? AND partition = ?", (topic, shard)
-        ).fetchone()
-        return db.execute(
-            "SELECT key, value, headers FROM records WHERE id >> 40 = ? ORDER BY id", (partition,)
-        ).fetchall()
+def _rows(db: sqlite3.Connection, topic: str, shard: int) -> list[tuple[Any, ...]]:
+    """(key, value, headers) of every record."""
+    (partition,) = db.execute(
+        "SELECT id FROM partitions WHERE topic = ? AND partition = ?", (topic, shard)
+    ).fetchone()
+    return db.execute(
+        "SELECT key, value, headers FROM records WHERE id >> 40 = ? ORDER BY id", (partition,)
+    ).fetchall()
 
+
+def _written(db: sqlite3.Connection, shard: int) -> Written:
     *positions, note = db.execute(
         "SELECT events, labels, commands, note FROM positions WHERE shard = ?", (shard,)
     ).fetchone()
-    predictions = [(json.loads(value), key) for key, value, _ in rows("predictions")]
+    predictions = [(json.loads(value), key) for key, value, _ in _rows(db, "predictions", shard)]
     dead = []
-    for _, _, blob in rows("dead-letters"):
+    for _, _, blob in _rows(db, "dead-letters", shard):
         parts = [part.decode() for part in blob.split(b"\0")]
         headers = dict(zip(parts[::2], parts[1::2], strict=True))
         dead.append((headers["topic"], int(headers["offset"]), headers["reason"]))
     return Written(
         predictions=[(body["source"]["offset"], body) for body, _ in predictions],
-        alerts=[(key, json.loads(value)) for key, value, _ in rows("alerts")],
+        alerts=[(key, json.loads(value)) for key, value, _ in _rows(db, "alerts", shard)],
         dead=dead,
-        journal=[json.loads(value) for _, value, _ in rows("journal")],
+        journal=[json.loads(value) for _, value, _ in _rows(db, "journal", shard)],
         positions=tuple(positions),
         note=json.loads(note),
     )

@@ -214,6 +214,12 @@ def test_ids_beyond_the_bound_of_those_seen_are_forgotten_oldest_first():
     assert [letter["offset"] for letter in dead(outputs)] == ["4"]
 
 
+def test_an_id_that_still_waits_is_a_duplicate_though_the_bound_has_forgotten_it():
+    one = shard(labels={"wait": "1h", "max_seen": 1})
+    outputs = apply(one, Feed().event("a", 0).event("b", 1).event("a", 2))
+    assert reasons(outputs) == ["duplicate"]
+
+
 def test_a_tick_ends_waits_in_silence_and_only_then():
     one = shard(labels={"wait": "1h", "default": True})
     apply(one, Feed().event("a", 0, x=1.0).label("ghost", True, 1))

@@ -144,14 +144,27 @@ def test_a_learnt_threshold_is_the_same_before_and_after_a_recovery():
         assert plain(second) == plain(whole)
 
 
-def test_the_digest_tells_different_streams_apart():
-    # given: one stream, and what differs from it in one thing each
-    def digest(*, label: bool = True, x: float = 1.0, late: int = 10, name: str = "b") -> str:
-        one = shard()
-        feed = Feed().event("a", 0, x=x).label("a", label, late).event(name, 10, x=2.0)
-        apply(one, feed)
+def test_the_digest_tells_streams_apart_by_what_became_of_each_event_and_label():
+    # given: one stream, and others that differ from it in one thing each
+    def digest(
+        *, name: str = "b", label: Any = True, at_ms: int = 9, bad: bytes = b"{", inline: Any = None
+    ) -> str:
+        one = shard(events=INLINE)
+        feed = Feed().event("a", 0, x=1.0).label("a", label, at_ms).raw("events", bad, 10)
+        apply(one, feed.event(name, 10, x=2.0, y=inline))
         return one.parts.digest.hex()
 
-    same = digest()
-    assert digest() == same
-    assert len({same, digest(label=False), digest(name="c")}) == 3
+    ways = [
+        digest(),
+        digest(label=False),
+        digest(label=7),
+        digest(name="c"),
+        digest(name="a"),
+        digest(bad=b""),
+        digest(inline=True),
+        digest(inline=False),
+    ]
+    assert len(set(ways)) == len(ways)
+    # Not by when things were written, nor by how.
+    assert digest(at_ms=10) == digest(at_ms=9) == ways[0]
+    assert digest(bad=b"[") == ways[0]
