@@ -15,7 +15,8 @@ WAITS_MS = {"20s": 20_000, "10m": 600_000, "3h": 10_800_000}
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a seed stands for. `focus` is a boundary where a worker dies for sure."""
+    """What a seed stands for. `focus` is a boundary where a worker dies
+    for sure the first time that one comes there."""
 
     seed: int
     configuration: Configuration

@@ -26,7 +26,7 @@ from stream.worker import Worker
 from tests.simulation.draw import Drawn, draw
 from tests.simulation.oracle import expected
 from tests.simulation.streams import Meant
-from tests.simulation.world import Crash, World, bodies, busy
+from tests.simulation.world import BOUNDARIES, Crash, World, bodies, busy
 
 SEEDS = 100
 MOST_DEATHS = 8
@@ -37,15 +37,10 @@ RESULTS = ("predictions", "alerts", "dead-letters")
 def test_nothing_is_lost_wherever_workers_die(seed: int):
     # Given a stream, a configuration and a world in which workers die
     drawn = draw(seed)
-    world = _world(drawn, random.Random(seed))
-    world.deaths.probability = drawn.deaths
-    world.deaths.sure = drawn.focus
-    world.deaths.most = MOST_DEATHS
+    world = _deadly(drawn)
     # When workers take over from one another until everything is done
     digests = _survive(world, drawn)
-    # Then they died where they were meant to
-    assert world.deaths.at[drawn.focus] >= 1, (world.deaths.at, world.deaths.passed)
-    # And every record has one outcome, under a journal without gaps
+    # Then every record has one outcome, under a journal without gaps
     for shard in range(drawn.shards):
         _check_journal(world, shard, digests[shard])
         _check_results(world, drawn, shard)
@@ -57,15 +52,40 @@ def test_nothing_is_lost_wherever_workers_die(seed: int):
         _check_like_uninterrupted(world, drawn, digests)
 
 
-def _world(drawn: Drawn, rng: random.Random) -> World:
-    return World(
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(SEEDS, 3_000), ids=lambda seed: f"seed-{seed}")
+def test_nothing_is_lost_in_many_more_worlds(seed: int):
+    test_nothing_is_lost_wherever_workers_die(seed)
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_workers_do_die_at_every_boundary(boundary: str):
+    seeds = range(BOUNDARIES.index(boundary), SEEDS, len(BOUNDARIES))
+    assert any(_deaths_at(boundary, seed) for seed in seeds)
+
+
+def _deaths_at(boundary: str, seed: int) -> int:
+    drawn = draw(seed)
+    assert drawn.focus == boundary
+    world = _deadly(drawn)
+    _survive(world, drawn)
+    return world.deaths.at[boundary]
+
+
+def _deadly(drawn: Drawn) -> World:
+    """The seed's world, with what it holds against workers."""
+    world = World(
         drawn.configuration,
-        rng,
+        random.Random(drawn.seed),
         partitions=drawn.shards,
         flaky=drawn.flaky,
         deferred=drawn.deferred,
         poll_sizes=drawn.poll_sizes,
     )
+    world.deaths.probability = drawn.deaths
+    world.deaths.sure = drawn.focus
+    world.deaths.most = MOST_DEATHS
+    return world
 
 
 def _survive(world: World, drawn: Drawn) -> dict[int, str]:
