@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from consumers.record import Record
+from learners.learner import Learner
 from stream.configuration import Configuration, parse
 from stream.shard.effects import Outputs
 from stream.shard.parts import Parts
@@ -127,7 +128,7 @@ def reborn(of_shard: Shard) -> Shard:
     """A copy made of nothing but what a snapshot holds."""
     plan, parts = of_shard.plan, of_shard.parts
     fresh: Parts = plan.fresh_parts()
-    fresh.learner = pickle.loads(pickle.dumps(parts.learner))
+    fresh.learner = Learner(pickle.loads(pickle.dumps(parts.learner.model)), plan.task)
     fresh.watches = pickle.loads(pickle.dumps(parts.watches))
     fresh.load_plain(parts.dump_plain(), plan.configuration.labels, plan.alerts)
     return Shard(plan, of_shard.shard, fresh)

@@ -223,6 +223,21 @@ class TestTicks:
         clock.now_s += 1
         assert admission.next_step(step.end, one) is not None
 
+    def test_records_end_the_silence_and_it_counts_anew(self):
+        clock, one, admission = self.waiting()
+        admission.next_step(START, one)
+        clock.now_s += 3000
+        late = Feed().event("a", 0).event("b", 5).records[1:]
+        admission.offer(batches(events=[late[0][1]]))
+        step = admission.next_step(START, one)
+        assert step is not None
+        one.apply(step)
+        assert admission.next_step(step.end, one) is None
+        clock.now_s += 3000
+        assert admission.next_step(step.end, one) is None
+        clock.now_s += 601
+        assert admission.next_step(step.end, one) is not None
+
     def test_it_never_goes_into_a_step_with_records(self):
         clock, one, admission = self.waiting()
         admission.next_step(START, one)

@@ -32,7 +32,10 @@ def adwin_indices(feed: Feed, count: int, every: int = 100) -> list[int]:
 def test_an_alert_says_what_changed_where_and_since_when():
     feed = jumping(200)
     [index] = adwin_indices(feed, 200)
-    [alert] = of("alerts", apply(shard(detectors=[{"name": "x", **JUMPS}]), feed))
+    outputs = apply(shard(detectors=[{"name": "x", **JUMPS}]), feed)
+    [alert] = of("alerts", outputs)
+    [key] = [record.key for topic, record in outputs if topic == "alerts"]
+    assert key == alert["id"].encode()
     assert alert["event_index"] == index
     assert alert["source"] == {"topic": "events", "partition": 0, "offset": index}
     assert (alert["kind"], alert["severity"], alert["version"]) == ("drift", "warning", 0)
