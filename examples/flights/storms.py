@@ -32,7 +32,7 @@ HAPPENINGS = (
     # Wikipedia, "June 12-13, 2013, derecho series".
     Happening("Two derechos", date(2013, 6, 12), date(2013, 6, 13)),
     # CBS New York, July 2, 2013: tornadoes at Berkeley Heights, N.J., and Greenwich, Conn.
-    Happening("Tornadoes, July 1", date(2013, 7, 1), date(2013, 7, 1)),
+    Happening("Tornadoes", date(2013, 7, 1), date(2013, 7, 1)),
     # CNN, July 23, 2013: Southwest 345 lost its nose gear on LaGuardia's runway 4 at 17:40.
     Happening("LaGuardia crash", date(2013, 7, 22), date(2013, 7, 23)),
     # Claims Journal, October 10, 2013: a squall line, and a tornado at Paramus, N.J.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -14,12 +14,16 @@ from rich.text import Text
 from examples.flights.results import Crash, Mark, Period
 from examples.flights.strip import month_lines
 
+# Labels tell of a month's last flights when they have landed, some of them a day into the next.
+AFTERMATH = timedelta(days=2)
+
 
 class Ticker:
     """Shows the days up to a moment of the stream, and what was found until then.
 
-    A context manager. On a terminal the strip grows in place; elsewhere each month is printed once,
-    when a later one has begun or at the end, so a log holds every line once and nothing else.
+    A context manager. A month's lines are printed once, when it has been over for two days or at
+    the end. On a terminal the months before that grow in place below them, so that a screen of any
+    height shows where the year is; elsewhere nothing else is printed.
 
     Parameters
     ----------
@@ -31,7 +35,11 @@ class Ticker:
         self._console = console
         self._days = days
         self._unicode = (console.encoding or "").lower().startswith("utf")
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._live = (
+            Live(console=console, auto_refresh=False, transient=True)
+            if console.is_terminal
+            else None
+        )
         self._printed = 0
 
     def __enter__(self) -> Self:
@@ -48,23 +56,33 @@ class Ticker:
         if self._live is not None:
             self._live.stop()
 
-    def tick(self, until: date, marks: Sequence[Mark], crash: Crash | None = None) -> None:
-        """Shows the days before `until`, and the alerts and the crash that there were by then."""
+    def tick(
+        self, until: date, marks: Sequence[Mark], crash: Crash | None = None, status: str = ""
+    ) -> None:
+        """Shows the days before `until`, and the alerts and the crash that there were by then.
+
+        `status` is a line below them, for terminals only. At the end of the year `until` lies in
+        the next one.
+        """
         days = [day for day in self._days if day.first < until]
-        if not days:
-            return
-        year, reached = days[-1].first.year, days[-1].first.month
-        if self._live is not None:
-            lines: list[Text] = []
-            for month in range(1, reached + 1):
-                lines += self._month(year, month, days, marks, crash)
-            self._live.update(Group(*lines), refresh=True)
-            return
-        over = reached if until.year > year else reached - 1
+        year, reached = until.year, until.month
+        if days:
+            year, reached = days[-1].first.year, days[-1].first.month
+        settled = until - AFTERMATH
+        over = 12 * (settled.year - year) + settled.month - 1
+        if days and days[-1] is self._days[-1]:
+            over = reached
         for month in range(self._printed + 1, over + 1):
             for line in self._month(year, month, days, marks, crash):
                 self._console.print(line)
         self._printed = max(self._printed, over)
+        if self._live is not None:
+            lines: list[Text] = []
+            for month in range(self._printed + 1, reached + 1):
+                lines += self._month(year, month, days, marks, crash)
+            if status:
+                lines.append(Text(status, style="dim", no_wrap=True))
+            self._live.update(Group(*lines), refresh=True)
 
     def _month(
         self,
