@@ -151,6 +151,16 @@ def test_a_log_has_each_month_once(scored: Scored, marks: list[Mark]):
     )
 
 
+def test_an_alert_of_a_months_last_night_stands_in_that_month(scored: Scored):
+    console = Console(file=io.StringIO(), width=80, force_terminal=False)
+    late = [mark(datetime(2013, 2, 1, 3, tzinfo=UTC), "late wave", "warning")]  # 22:00 on the 31st
+    with Ticker(console, by_day(scored)) as ticker:
+        ticker.tick(date(2013, 2, 2), [])
+        ticker.tick(date(2013, 2, 3), late)
+    assert isinstance(console.file, io.StringIO)
+    assert [line.split()[0] for line in console.file.getvalue().splitlines()] == ["Jan", "▲"]
+
+
 def test_a_terminal_sees_the_year_grow(scored: Scored):
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
     days = by_day(scored)
