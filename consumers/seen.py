@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import Any
 
 _FORMAT = 1
+_UNKNOWN_MS = -(1 << 62)
 
 
 class SeenIds:
@@ -16,12 +17,13 @@ class SeenIds:
     nothing here searches. 0.25 µs to add, 0.1 µs to look up, 200 bytes an id. Pure.
     """
 
-    __slots__ = ("_clock_ms", "_max_seen", "_until")
+    __slots__ = ("_clock_ms", "_max_seen", "_oldest_ms", "_until")
 
     def __init__(self, max_seen: int) -> None:
         self._max_seen = max_seen
         self._until: OrderedDict[str, int] = OrderedDict()
         self._clock_ms = 0
+        self._oldest_ms = _UNKNOWN_MS
 
     def __len__(self) -> int:
         """How many take up room."""
@@ -36,8 +38,10 @@ class SeenIds:
         until = self._until
         if event_id in until:
             del until[event_id]
+            self._oldest_ms = _UNKNOWN_MS
         elif len(until) >= self._max_seen:
             until.popitem(last=False)
+            self._oldest_ms = _UNKNOWN_MS
         until[event_id] = until_ms
 
     def first_time(self, event_id: str, until_ms: int, clock_ms: int) -> bool:
@@ -45,22 +49,29 @@ class SeenIds:
 
         `expire`, `in` and `add` in one call: 0.3 µs, once for every event.
         """
-        if clock_ms > self._clock_ms:
-            self.expire(clock_ms)
         until = self._until
+        if clock_ms > self._clock_ms:
+            # Nothing is expired before the oldest one is: most calls need not look.
+            if clock_ms > self._oldest_ms:
+                self.expire(clock_ms)
+            else:
+                self._clock_ms = clock_ms
         known_ms = until.get(event_id)
         if known_ms is not None:
             if known_ms >= self._clock_ms:
                 return False
             del until[event_id]
+            self._oldest_ms = _UNKNOWN_MS
         elif len(until) >= self._max_seen:
             until.popitem(last=False)
+            self._oldest_ms = _UNKNOWN_MS
         until[event_id] = until_ms
         return True
 
     def forget(self, event_id: str) -> None:
         """Take an id as never seen."""
         self._until.pop(event_id, None)
+        self._oldest_ms = _UNKNOWN_MS
 
     def expire(self, clock_ms: int) -> None:
         """Let the clock pass: ids whose time lies before it are not in here any more.
@@ -74,8 +85,11 @@ class SeenIds:
         while until:
             oldest = next(iter(until))
             if until[oldest] >= clock_ms:
+                self._oldest_ms = until[oldest]
                 break
             del until[oldest]
+        else:
+            self._oldest_ms = _UNKNOWN_MS
 
     def dump(self) -> dict[str, Any]:
         """The state in built-in types; `load` of it behaves the same for ever."""

@@ -10,6 +10,7 @@ from river import base
 
 from learners.building.ability import last_step
 from learners.building.text import one_line
+from learners.direct import calls_of
 from learners.errors import LearnerFailedError
 from learners.tasks import Task, Value
 
@@ -83,13 +84,14 @@ class Learner:
         self.task = task
         self.threshold = threshold
         self.learns_from_labels = task.name != "anomaly"
-        self._learn_one = model.learn_one
+        calls = calls_of(model)
+        self._learn_one = calls.learn_one
         last = last_step(model)
         self.predict: Callable[[Features], Answer]
         self.learn: Callable[[Features, Value | None], None] = self._learn
         match task.name:
             case "regression":
-                self._predict_one = model.predict_one
+                self._predict_one = calls.predict_one
                 self.predict = self._regress
             case "anomaly":
                 self._score_one = model.score_one
@@ -97,8 +99,8 @@ class Learner:
                 self.predict = self._score
                 self.learn = self._learn_unlabelled
             case _:
-                self._proba_one = model.predict_proba_one
-                self._predict_one = model.predict_one
+                self._proba_one = calls.predict_proba_one or model.predict_proba_one
+                self._predict_one = calls.predict_one
                 self.predict = self._binary if task.name == "binary" else self._multiclass
                 if type(last).predict_proba_one is base.Classifier.predict_proba_one:
                     self.predict = self._class_only

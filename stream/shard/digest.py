@@ -18,6 +18,7 @@ EMPTY = bytes(32)
 
 _NUMBER = struct.Struct("<d").pack
 _ORDINAL = struct.Struct("<Q").pack
+_TRUTH = {True: b"t", False: b"f"}
 
 
 def number(value: bool | int | float | str | None) -> bytes:
@@ -42,11 +43,13 @@ def prediction(
 ) -> bytes:
     """The digest after a prediction, and after the label that its event brought (`given`)."""
     decided, confidence = answer
-    event = number(given) + event_id.encode()
     # The binary task, by far the most frequent shape, is written out: 0.6 µs instead of 1.3.
     if confidence.__class__ is float and decided.__class__ is bool:
         decision = b"Pt" if decided else b"Pf"
-        return sha256(previous + decision + _NUMBER(confidence) + event).digest()
+        truth = _TRUTH[given] if given.__class__ is bool else number(given)
+        fields = decision + _NUMBER(confidence) + truth + event_id.encode()
+        return sha256(previous + fields).digest()
+    event = number(given) + event_id.encode()
     if confidence.__class__ is float:
         scores = _NUMBER(confidence)
     elif isinstance(confidence, dict):

@@ -63,7 +63,9 @@ class Effects:
         watches = self.watches
         if error is not None:
             for watch in watches.error:
-                self.observe(watch, error, index, time_ms)
+                detection = watch.update(error, index, time_ms)  # observe, one call less
+                if detection is not None:
+                    self._alert(detection)
         if loss is not None:
             for watch in watches.loss:
                 self.observe(watch, loss, index, time_ms)

@@ -36,18 +36,14 @@ DEAD_LETTER_BYTES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Watches:
-    """A shard's watches by the signal that feeds them."""
+    """A shard's watches by the signal that feeds them; `labels`: whether any is fed by labels."""
 
     error: list[Watch]
     loss: list[Watch]
     label: list[Watch]
     prediction: list[Watch]
     features: list[tuple[str, Watch]]
-
-    @property
-    def labels(self) -> bool:
-        """Whether any watch is fed when a label is joined."""
-        return bool(self.error or self.loss or self.label)
+    labels: bool
 
 
 class Plan:
@@ -112,6 +108,7 @@ class Plan:
                 for watch in watches
                 if (name := feature_name(watch.settings.signal)) is not None
             ],
+            labels=any(of(signal) for signal in ("error", "loss", "label")),
         )
 
     def threshold(self, present: float | None, quality: Quality) -> float | None:

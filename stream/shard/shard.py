@@ -90,17 +90,24 @@ class Shard:
         ShardStoppedError
             A learner failed. The state is spent: recover it from the log.
         """
-        effects, parts, event, label = self._effects, self.parts, self._event, self._join.apply
+        effects, parts, join = self._effects, self.parts, self._join
+        event, label, matures_ms = self._event, join.apply, parts.quality.next_deadline_ms
         effects.outputs = outputs
         try:
             outcomes = [self._command(record) for record in step.commands]
-            if step.tick_ms is not None:
-                self._move_clock(step.tick_ms)
+            if step.tick_ms is not None and step.tick_ms > parts.clock_ms:
+                parts.clock_ms = step.tick_ms
+                self._expire(step.tick_ms)
             skipped = self._skipped_ahead(step)
             for merge_ms, record in step.records:
                 effects.record = record
                 if merge_ms > parts.clock_ms:
-                    self._move_clock(merge_ms)
+                    parts.clock_ms = merge_ms
+                    # Asked for each time: deadlines kept here would be older than those of a
+                    # recovered shard.
+                    due_ms = matures_ms()
+                    if merge_ms > join.due_ms or (due_ms is not None and merge_ms > due_ms):
+                        self._expire(merge_ms)
                 if skipped and parts.versions.is_skipped(record[0], record[1], record[2]):
                     self._skip(record)
                 elif record[0] == "events":
@@ -185,16 +192,12 @@ class Shard:
         until_ms = NEVER_MS if wait_ms is None else time_ms + 2 * wait_ms
         return parts.seen.first_time(event_id, until_ms, parts.clock_ms)
 
-    def _move_clock(self, clock_ms: int) -> None:
-        """Moves the shard's clock on, and ends what is due by it."""
+    def _expire(self, clock_ms: int) -> None:
+        """Ends what is due by the clock: waits for labels, and periods that mature."""
         parts = self.parts
-        if clock_ms <= parts.clock_ms:
-            return
-        parts.clock_ms = clock_ms
         if clock_ms > self._join.due_ms:
             self._join.expire(clock_ms)
         quality = parts.quality
-        # Asked for each time: a deadline kept here would be older than that of a recovered shard.
         matures_ms = quality.next_deadline_ms()
         if matures_ms is not None and clock_ms > matures_ms and quality.advance(clock_ms):
             parts.learner.threshold = self.plan.threshold(parts.learner.threshold, quality)
