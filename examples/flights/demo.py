@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from rich.text import Text
 
 from examples.flights import events, picture, summary
 from examples.flights.follower import Follower
-from examples.flights.processes import Child, ChildFailedError
+from examples.flights.processes import DRIFTLINE, Child, ChildFailedError
 from examples.flights.results import Crash, by_day, by_week, figures, scored
 from examples.flights.source import read_year
 from examples.flights.storms import NEW_YORK
@@ -170,7 +171,7 @@ class Show:
                 self._follow(follower, ticker, ingest, service, expected)
                 self._crash(follower, service)
             with self._serve() as service:
-                self._recover(service)
+                self._recover(service, ticker)
                 self._follow(follower, ticker, ingest, service, expected)
                 service.stop()
                 stopped = service.event("stopped")
@@ -213,7 +214,7 @@ class Show:
             style="bold cyan",
         )
 
-    def _recover(self, service: Child) -> None:
+    def _recover(self, service: Child, ticker: Ticker) -> None:
         """Waits for the service's own report of its recovery, and shows it."""
         started_s = time.monotonic()
         said = None
@@ -222,17 +223,19 @@ class Show:
             said = service.event("recovered")
             if said is not None:
                 break
+            waited_s = time.monotonic() - started_s
+            ticker.say(
+                f"    starting, and replaying what came after its snapshot: {waited_s:.0f} s"
+            )
         assert said is not None, "the looks end with it, or in an error"
         assert self.crash is not None, "recovery follows a crash"
         outcome = f"recovered in {said['seconds']:.1f} s, digest equal"
-        origin = (
-            "from the first event on" if said["snapshot"] is None else "after its last snapshot"
-        )
+        origin = "from the first event on" if said["snapshot"] is None else "after its snapshot"
         self.crash = Crash(self.crash.time, outcome)
         self._say(
             f"{outcome.capitalize()}: {said['digest'][:16]}, as the journal has it.\n"
-            f"Replayed {origin}: {said['records']:,} events and labels."
-            f" At work after {time.monotonic() - started_s:.1f} s.",
+            f"Replayed {origin}: {said['records']:,} events and labels;"
+            f" at work in {time.monotonic() - started_s:.1f} s.",
             style="bold cyan",
         )
 
@@ -288,8 +291,9 @@ class Show:
         return self._start("run", self.place.configuration, "--log-format", "json")
 
     def _start(self, *words: str | Path) -> Child:
-        shown = " ".join(_shown(word) if isinstance(word, Path) else word for word in words)
-        self._say(f"$ driftline {shown}", style="dim")
+        shown = [_shown(word) if isinstance(word, Path) else word for word in words]
+        lines = wrap(" ".join((f"$ {_shown(DRIFTLINE)}", *shown)), 76, subsequent_indent="    ")
+        self._say(" \\\n".join(lines), style="dim")
         return Child(*words)
 
     def _say(self, text: str, style: str = "") -> None:

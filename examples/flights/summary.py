@@ -48,10 +48,9 @@ def alert_lines(marks: Sequence[Mark]) -> list[Text]:
 def own_data_lines() -> list[Text]:
     """Gives how to go on; the last line is a command."""
     return [
-        Text("Your own data? Copy examples/payments.yaml, put in the names of your columns, and"),
+        Text("Your own data? Name its columns in a copy of examples/payments.yaml, and run"),
         Text(
-            ".venv/bin/driftline backtest COPY.yaml --input FILE"
-            " --label COLUMN --label-time COLUMN",
+            ".venv/bin/driftline backtest MY.yaml --input FILE --label COL --label-time COL",
             style="bold",
         ),
     ]

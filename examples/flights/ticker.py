@@ -41,6 +41,7 @@ class Ticker:
             else None
         )
         self._printed = 0
+        self._shown: list[Text] = []
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -76,13 +77,18 @@ class Ticker:
             for line in self._month(year, month, days, marks, crash):
                 self._console.print(line)
         self._printed = max(self._printed, over)
+        self._shown = [
+            line
+            for month in range(self._printed + 1, reached + 1)
+            for line in self._month(year, month, days, marks, crash)
+        ]
+        self.say(status)
+
+    def say(self, status: str) -> None:
+        """Puts a line below the days that are shown; for terminals only."""
         if self._live is not None:
-            lines: list[Text] = []
-            for month in range(self._printed + 1, reached + 1):
-                lines += self._month(year, month, days, marks, crash)
-            if status:
-                lines.append(Text(status, style="dim", no_wrap=True))
-            self._live.update(Group(*lines), refresh=True)
+            last = [Text(status, style="dim", no_wrap=True)] if status else []
+            self._live.update(Group(*self._shown, *last), refresh=True)
 
     def _month(
         self,

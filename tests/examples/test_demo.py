@@ -73,13 +73,13 @@ def test_the_kill_and_the_recovery_are_shown(printed: list[str]):
     assert int(killed[1]) >= 7
     recovered = re.search(
         r"^Recovered in [\d.]+ s, digest equal: [0-9a-f]{16}, as the journal has it.\n"
-        r"Replayed .*: [\d,]+ events and labels. At work after [\d.]+ s.$",
+        r"Replayed .*: [\d,]+ events and labels; at work in [\d.]+ s.$",
         text,
         re.MULTILINE,
     )
     assert recovered, text
     # before it a service was started, and another after it
-    assert [line.split()[2] for line in printed if line.startswith("$ driftline")] == [
+    assert [line.split()[2] for line in printed if line.startswith("$ ")] == [
         "ingest",
         "run",
         "run",
@@ -115,9 +115,9 @@ def test_the_last_line_starts_on_data_of_ones_own(tmp_path: Path, printed: list[
     # given data of one's own and a copy of the configuration that the line before names
     subprocess.run((sys.executable, ROOT / "examples" / "sample_data.py", tmp_path), check=True)
     assert "examples/payments.yaml" in printed[-2]
-    command = printed[-1].replace("COPY.yaml", str(ROOT / "examples" / "payments.yaml"))
+    command = printed[-1].replace("MY.yaml", str(ROOT / "examples" / "payments.yaml"))
     command = command.replace("FILE", str(tmp_path / "payments.csv"))
-    command = command.replace("COLUMN", "fraud", 1).replace("COLUMN", "reported_at", 1)
+    command = command.replace("COL", "fraud", 1).replace("COL", "reported_at", 1)
 
     # when the command is run as it stands
     assert command.startswith(".venv/bin/driftline backtest ")
