@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +17,17 @@ _FORMAT = 1
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A label that waits for its event, with the record it came in for its dead letter."""
+    """A label that waits for its event, with the record it came in for its dead letter.
+
+    `told` says that it has that dead letter already, so that it gets no second one.
+    """
 
     id: str
     label: Value
     time_ms: int
     deadline_ms: int
     record: Record
+    told: bool = False
     sequence: int = field(default=NEW, init=False, repr=False)
 
 
@@ -46,6 +51,10 @@ class HeldLabels:
     def __contains__(self, event_id: object) -> bool:
         return event_id in self._by_id
 
+    def __iter__(self) -> Iterator[Held]:
+        """In order of arrival."""
+        return iter(self._entries.values())
+
     def hold(self, entry: Held) -> Held | None:
         """Take in a label; gives what was dropped to make room, which then is a dead letter."""
         dropped = None
@@ -63,6 +72,12 @@ class HeldLabels:
             del self._entries[entry.sequence]
             self._by_deadline.discard(entry)
         return entries
+
+    def remove(self, entry: Held) -> None:
+        """Hold a label no more."""
+        del self._entries[entry.sequence]
+        self._forget(entry)
+        self._by_deadline.discard(entry)
 
     def due(self, clock_ms: int) -> list[Held]:
         """The labels whose deadline lies before the clock, taken out.
@@ -91,6 +106,7 @@ class HeldLabels:
                 [entry.id, entry.label, entry.time_ms, entry.deadline_ms, *_plain(entry.record)]
                 for entry in self._entries.values()
             ],
+            "told": [at for at, entry in enumerate(self._entries.values()) if entry.told],
         }
 
     @classmethod
@@ -102,8 +118,10 @@ class HeldLabels:
         if state.get("format") != _FORMAT:
             raise ValueError(f"held labels must be of format {_FORMAT}, not {state['format']!r}")
         held = cls(max_held)
-        for event_id, label, time_ms, deadline_ms, *record in state["held"]:
-            held._insert(Held(event_id, label, time_ms, deadline_ms, _record(*record)))
+        told = frozenset(state["told"])
+        for at, (event_id, label, time_ms, deadline_ms, *record) in enumerate(state["held"]):
+            known = at in told
+            held._insert(Held(event_id, label, time_ms, deadline_ms, _record(*record), known))
         return held
 
     def _insert(self, entry: Held) -> None:

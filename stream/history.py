@@ -127,7 +127,11 @@ def read_history(log: Log) -> History:
     for given in history.commands:
         applied = any(outcome["outcome"] == "applied" for outcome in given.outcomes.values())
         if given.command.command == "rollback" and applied:
-            history.skips += given.command.skip
+            history.skips += [
+                skip
+                for skip in given.command.skip
+                if given.outcomes.get(skip.partition, {}).get("outcome") != "replaced"
+            ]
             history.tainted |= set(given.command.tainted)
     return history
 

@@ -172,15 +172,23 @@ class Checkpointer:
 
     def submit(self, capture: Capture) -> None:
         """Has a capture written beside the stream, after those before it."""
-        future = self._snapshots.executor.submit(write, capture, self._snapshots, self._faults)
-        self._writing.append(_Writing(capture, future, self._records_since))
+        self._writing.append(_Writing(capture, self._write(capture), self._records_since))
 
     def put(self, capture: Capture) -> SnapshotRef:
-        """Writes a capture now, after those before it; the next entry has to publish it."""
-        executor = self._snapshots.executor
-        ref, self.stall.written_s = executor.submit(
-            write, capture, self._snapshots, self._faults
-        ).result()
+        """Writes a capture now, after those before it; the next entry has to publish them all.
+
+        Raises
+        ------
+        SnapshotError
+            It, or a version before it, cannot be written.
+        """
+        for writing in self._writing:
+            if writing.capture.version is not None and writing.future.exception() is not None:
+                writing.future = self._write(writing.capture)
+                writing.future.result()
+        ref, self.stall.written_s = self._write(capture).result()
+        self._records_since = 0
+        self._taken_s = self._clock()
         return ref
 
     def news(self) -> dict[str, Any]:
@@ -238,7 +246,12 @@ class Checkpointer:
 
     def has_news(self) -> bool:
         """Whether the next entry has something to say of snapshots."""
-        return bool(self._orphans) or bool(self._writing and self._writing[0].future.done())
+        if self._orphans:
+            return True
+        if not self._writing or not self._writing[0].future.done():
+            return False
+        first = self._writing[0]
+        return first.future.exception() is None or self._clock() >= first.again_s
 
     def is_writing(self) -> bool:
         """Whether a snapshot is on its way to the store or not yet published."""
@@ -263,10 +276,11 @@ class Checkpointer:
             # A version is promised: it is written as soon as the store takes it.
             log.error("version %d is not written yet: %s", writing.capture.version, failure)
             writing.again_s = self._clock() + self._snapshots.settings.min_interval.total_seconds()
-            writing.future = self._snapshots.executor.submit(
-                write, writing.capture, self._snapshots, self._faults
-            )
+            writing.future = self._write(writing.capture)
         return None
+
+    def _write(self, capture: Capture) -> Future[tuple[SnapshotRef, float]]:
+        return self._snapshots.executor.submit(write, capture, self._snapshots, self._faults)
 
     def _delete(self, ref: SnapshotRef) -> None:
         try:

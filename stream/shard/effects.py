@@ -21,17 +21,18 @@ class Effects:
     """Where a shard's results go.
 
     `outputs` is the step's list, or None in a replay: then nothing is encoded, and the digest and
-    the counters move just the same. `record` is the one being applied, `assumed` the id of the
-    event whose default label is being learnt.
+    the counters move just the same. `lost` takes the labels that a replay could not use. `record`
+    is the one being applied, `assumed` the id of the event whose default label is being learnt.
     """
 
-    __slots__ = ("assumed", "outputs", "parts", "plan", "record", "shard", "watches")
+    __slots__ = ("assumed", "lost", "outputs", "parts", "plan", "record", "shard", "watches")
 
     def __init__(self, plan: Plan, shard: int, parts: Parts) -> None:
         self.plan = plan
         self.shard = shard
         self.parts = parts
         self.outputs: Outputs | None = None
+        self.lost: list[Record] | None = None
         self.record: Record | None = None
         self.assumed: str | None = None
         self.watches = plan.by_signal(parts.watches)
@@ -47,6 +48,8 @@ class Effects:
         """A label that waited for its event in vain."""
         parts = self.parts
         parts.digest = digest.label(parts.digest, b"U", held.id, held.label)
+        if held.told:
+            return
         parts.counters.dead(reason)
         self._write_dead(held.record, reason, detail)
 
@@ -106,3 +109,5 @@ class Effects:
         if self.outputs is not None:
             letter = dead_letter(record, reason, detail, self.plan.dead_letter_bytes)
             self.outputs.append(("dead-letters", letter))
+        elif self.lost is not None and record.topic == "labels":
+            self.lost.append(record)

@@ -12,12 +12,14 @@ from learners.snapshots.container import Snapshot
 from learners.snapshots.probes import failed_probes
 from learners.snapshots.reference import parse_key
 from learners.snapshots.retention import Published
+from stream.commands import SkipRange
 from stream.configuration import Configuration, from_semantic
 from stream.errors import EngineChangedError
 from stream.shard import journal
 from stream.shard.checkpoint import CHAMPION, DETECTORS, LEARNER, PUBLISHED
 from stream.shard.plan import Plan
 from stream.shard.shard import Shard
+from stream.shard.versions import Versions
 
 
 def plan_of(configuration: Configuration, semantic: dict[str, Any]) -> Plan:
@@ -54,6 +56,11 @@ def published_at(snapshot: Snapshot) -> list[Published]:
         for key, version in orjson.loads(snapshot.sections[PUBLISHED])
         if (ref := parse_key(key)) is not None
     ]
+
+
+def skips_in(snapshot: Snapshot) -> list[SkipRange]:
+    """The ranges that the state in a snapshot is without."""
+    return Versions.load(orjson.loads(snapshot.sections["versions"])).skips
 
 
 def _check_probes(snapshot: Snapshot, copy: Learner) -> None:

@@ -22,8 +22,10 @@ from learners.errors import SnapshotError, StoreError
 from learners.snapshots.container import Snapshot
 from learners.snapshots.reference import SnapshotRef, parse_key
 from learners.snapshots.retention import Published, orphans
+from stream.commands import RollbackCommand, is_heavy, parse_command
 from stream.configuration import Configuration, difference
 from stream.errors import (
+    CommandError,
     ConfigurationDiffersError,
     DivergedError,
     JournalError,
@@ -129,7 +131,9 @@ def restore(
         state, published = Shard(plan_of(configuration, start), shard), []
         engines = first.engines or {}
     else:
-        state, published = load_shard(configuration, shard, base), published_at(base)
+        # A rollback's snapshot is published by its own entry, which it cannot know of.
+        published = _after(published_at(base), next(replay.entries(since)))
+        state = load_shard(configuration, shard, base)
         engines = dict(base.header.versions)
     captures: list[Capture] = []
     entries = records = 0
@@ -273,10 +277,11 @@ def _after(published: list[Published], entry: Entry) -> list[Published]:
     if not entry.published and not entry.retired:
         return published
     gone = set(entry.retired)
+    before = {known.ref for known in published}
     new = [
         Published(ref, named.get("version"))
         for named in entry.published
-        if (ref := parse_key(named["key"])) is not None
+        if (ref := parse_key(named["key"])) is not None and ref not in before
     ]
     return [known for known in [*published, *new] if known.ref.key not in gone]
 
@@ -302,15 +307,23 @@ def _applied(
     state: Shard, entry: Entry, step: Step, snapshots: Snapshots, configuration: Configuration
 ) -> Shard:
     """The state after an entry: its step applied, or the snapshot that its rollback made."""
-    made = [outcome["snapshot"] for outcome in entry.outcomes if "snapshot" in outcome]
-    if not made:
+    if not (step.commands and is_heavy(step.commands[0])):
         state.apply(step)
         return state
-    ref = parse_key(made[0])
+    record, outcome = step.commands[0], entry.outcomes[0]
+    command = parse_command(record)
+    assert isinstance(command, RollbackCommand), "only rollbacks change the state as a whole"
+    if outcome["outcome"] == "refused":
+        state.refuse(record, command, CommandError(outcome["detail"]))
+        return state
+    if outcome["outcome"] == "replaced":
+        state.pass_over(record, command)
+        return state
+    ref = parse_key(outcome["snapshot"])
     snapshot = None if ref is None else snapshots.archive.read(ref)
     if snapshot is None:
         raise JournalError(
-            f"entry {entry.sequence} is a rollback, and its snapshot {made[0]} is gone",
+            f"entry {entry.sequence} is a rollback, and its snapshot {outcome['snapshot']} is gone",
             "restore the snapshots' folder or bucket from a backup",
         )
     return load_shard(configuration, state.shard, snapshot)

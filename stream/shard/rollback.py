@@ -9,15 +9,15 @@ them, and only the alert policy stays, so that nothing is sent twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from consumers.errors import RejectedError
-from consumers.held import Held
+from consumers.errors import OffsetOutOfRangeError, RejectedError
 from consumers.merge import merge_time_ms
+from consumers.record import Record
 from consumers.transport import Log
 from detectors.signals import follows_model
-from learners.errors import SnapshotError
+from learners.errors import SnapshotError, StoreError
 from learners.learner import Learner
 from learners.snapshots import pickling
 from learners.snapshots.archive import SnapshotArchive
@@ -26,9 +26,10 @@ from learners.snapshots.reference import parse_key
 from learners.snapshots.retention import Published
 from stream.commands import RollbackCommand, SkipRange, parse_command
 from stream.configuration import Configuration
-from stream.errors import JournalError, RollbackError
+from stream.errors import EngineChangedError, JournalError, RollbackError
 from stream.shard import journal
-from stream.shard.load import load_shard, plan_of
+from stream.shard.journal import Entry
+from stream.shard.load import load_shard, plan_of, skips_in
 from stream.shard.parts import Parts
 from stream.shard.plan import Plan
 from stream.shard.replay import Replay
@@ -71,8 +72,8 @@ class Rollbacks:
         current: Shard,
         published: Sequence[Published],
         sequence: int,
-    ) -> tuple[Shard, list[Held]]:
-        """The shard after the command, and the labels that its skipped events leave behind.
+    ) -> tuple[Shard, list[Record]]:
+        """The shard after the command, and the labels that its skipped records leave behind.
 
         `current` is as of journal entry `sequence`. Its versions and alert policy are carried over.
 
@@ -93,6 +94,9 @@ class Rollbacks:
         ref = parse_key(key or "")
         try:
             snapshot = None if ref is None else self._archive.read(ref)
+        except StoreError:
+            # Perhaps only for a moment: the worker stops, and tries again when it is started.
+            raise
         except SnapshotError as error:
             raise RollbackError(f"its snapshot cannot be loaded: {error}", error.hint) from error
         if snapshot is None:
@@ -100,7 +104,13 @@ class Rollbacks:
                 f"its snapshot {key} for shard {shard} is not in {self._archive.store.name}",
                 "put the snapshot back, or roll back to another version",
             )
-        return load_shard(self._configuration, shard, snapshot)
+        return self._loaded(shard, snapshot)
+
+    def _loaded(self, shard: int, snapshot: Snapshot) -> Shard:
+        try:
+            return load_shard(self._configuration, shard, snapshot)
+        except (SnapshotError, EngineChangedError) as error:
+            raise RollbackError(f"its snapshot cannot be loaded: {error}", error.hint) from error
 
     def _without(
         self,
@@ -108,39 +118,58 @@ class Rollbacks:
         current: Shard,
         published: Sequence[Published],
         sequence: int,
-    ) -> tuple[Shard, list[Held]]:
+    ) -> tuple[Shard, list[Record]]:
         shard = current.shard
-        skips = [*current.parts.versions.skips, *command.skip]
         begin = self._log.begin_offset(journal.TOPIC, shard)
         end = self._log.end_offset(journal.TOPIC, shard)
         first = next(journal.read(self._log, shard, begin, end))
         last = journal.last(self._log, shard, begin, end)
         assert last is not None and last.sequence == sequence, "the state is the journal's"
         replay = Replay(self._log, shard, begin, end, first, last)
-        base = self._clean_base(published, shard, skips)
-        if base is None and first.sequence != 0:
-            raise RollbackError(
-                f"no snapshot is left from before {skips[0]}, and the journal begins with entry "
-                f"{first.sequence}",
-                "the run without those records can no longer be rebuilt; roll back to a version",
-            )
-        if base is None:
-            plan = plan_of(self._configuration, first.configuration or {})
-            state, since = Shard(plan, shard), -1
-        else:
-            state, since = load_shard(self._configuration, shard, base), base.header.sequence
+        told = self._told(shard)
+        skips = [*current.parts.versions.skips, *command.skip]
         try:
-            state = self._replayed(state, replay, since, sequence, skips)
+            state = current
+            left: list[Record] = []
+            if not _is_clean(skips, shard, current.parts.versions.skips, last.end):
+                state, since = self._start(first, published, shard, skips)
+                state, left = self._replayed(state, replay, since, sequence, skips, told)
+            ids = self._skipped_ids(command.skip, current)
         except JournalError as error:
             raise RollbackError(str(error), error.hint) from error
-        ids = self._skipped_ids(command.skip, current)
-        left = [held for event_id in ids for held in state.parts.held.take(event_id)]
+        except OffsetOutOfRangeError as error:
+            raise RollbackError(
+                f"{error.topic} of shard {shard} begins at offset {error.begin}, after the records "
+                "to skip",
+                "those records can no longer be read; roll back to a version",
+            ) from error
         parts = state.parts
+        for held in list(parts.held):
+            if held.record.offset in told:
+                held.told = True
+            elif held.id in ids:
+                parts.held.remove(held)
+                left.append(held.record)
         parts.policy = current.parts.policy
         parts.versions = current.parts.versions
         parts.digest = current.parts.digest
         parts.commands = current.parts.commands
         return current.succeed(state.plan, parts), left
+
+    def _start(
+        self, first: Entry, published: Sequence[Published], shard: int, skips: Sequence[SkipRange]
+    ) -> tuple[Shard, int]:
+        """A state that has seen none of the skipped records, and the entry that it is of."""
+        base = self._clean_base(published, shard, skips)
+        if base is not None:
+            return self._loaded(shard, base), base.header.sequence
+        if first.sequence != 0:
+            raise RollbackError(
+                f"no snapshot is left from before {skips[0]}, and the journal begins with entry "
+                f"{first.sequence}",
+                "the run without those records can no longer be rebuilt; roll back to a version",
+            )
+        return Shard(plan_of(self._configuration, first.configuration or {}), shard), -1
 
     def _clean_base(
         self, published: Sequence[Published], shard: int, skips: Sequence[SkipRange]
@@ -149,36 +178,52 @@ class Rollbacks:
         for known in sorted(published, key=lambda known: known.ref.sequence, reverse=True):
             try:
                 snapshot = self._archive.read(known.ref)
+            except StoreError:
+                raise
             except SnapshotError:
                 continue
             if snapshot is None:
                 continue
-            already = load_shard(self._configuration, shard, snapshot).parts.versions.skips
-            positions = snapshot.header.positions
-            if all(
-                skip.partition != shard or skip in already or positions[skip.topic] <= skip.first
-                for skip in skips
-            ):
+            already = skips_in(snapshot)
+            if _is_clean(skips, shard, already, snapshot.header.positions):
                 return snapshot
         return None
 
+    def _told(self, shard: int) -> dict[int, bytes]:
+        """The offsets of the labels that have a dead letter already, and its reason."""
+        topic = "dead-letters"
+        told: dict[int, bytes] = {}
+        for letter in self._log.read(topic, shard, self._log.begin_offset(topic, shard)):
+            headers = dict(letter.headers)
+            if headers["topic"] == b"labels":
+                told[int(headers["offset"])] = headers["reason"]
+        return told
+
     def _replayed(
-        self, state: Shard, replay: Replay, since: int, last: int, skips: Sequence[SkipRange]
-    ) -> Shard:
-        """The journal after `since` again, without the skipped records.
+        self,
+        state: Shard,
+        replay: Replay,
+        since: int,
+        last: int,
+        skips: Sequence[SkipRange],
+        told: Mapping[int, bytes],
+    ) -> tuple[Shard, list[Record]]:
+        """The journal after `since` again, without the skipped records; and the labels that could
+        be used only with them.
 
         Commands give no new numbers here: those that were given stand. A plain rollback on the way
         takes the clean run's state at its version.
         """
         targets = _targets(replay, since)
         kept: dict[int, _Kept] = {}
+        left: list[Record] = []
         for entry, step in replay.steps(since):
             for outcome, record in zip(entry.outcomes, step.commands, strict=True):
                 if outcome["outcome"] != "applied":
                     continue
                 command = parse_command(record)
                 if isinstance(command, RollbackCommand):
-                    state = self._again(state, command, kept)
+                    state = self._again(state, command, kept, told)
                 if outcome.get("version") in targets and command.command != "alias":
                     kept[outcome["version"]] = _Kept.of(state)
             records = [
@@ -186,14 +231,26 @@ class Rollbacks:
                 for merge_ms, record in step.records
                 if not any(skip.holds(*record[:3]) for skip in skips)
             ]
-            state.apply(Step(step.start, step.end, (), step.tick_ms, records))
+            lost: list[Record] = []
+            state.apply(Step(step.start, step.end, (), step.tick_ms, records), lost=lost)
+            left += [label for label in lost if label.offset not in told]
             self._on_progress(entry.sequence, last)
-        return state
+        return state, left
 
-    def _again(self, state: Shard, command: RollbackCommand, kept: dict[int, _Kept]) -> Shard:
+    def _again(
+        self,
+        state: Shard,
+        command: RollbackCommand,
+        kept: Mapping[int, _Kept],
+        told: Mapping[int, bytes],
+    ) -> Shard:
         """A rollback met in the replay, of the clean run."""
         if command.skip:
-            # The clean run never saw those records either: there is nothing to undo.
+            # The clean run never saw those records either: only the labels that they left behind
+            # are done with.
+            held = state.parts.held
+            for label in [one for one in held if told.get(one.record.offset) == b"skipped"]:
+                held.remove(label)
             return state
         if command.empty:
             return state.succeed(
@@ -205,18 +262,18 @@ class Rollbacks:
             return _put_back(state, self._load(command.snapshots.get(state.shard), state.shard))
         return _put_back(state, found.shard(state))
 
-    def _skipped_ids(self, skips: Sequence[SkipRange], current: Shard) -> list[str]:
+    def _skipped_ids(self, skips: Sequence[SkipRange], current: Shard) -> set[str]:
         """The ids of the skipped events, as the service reads them."""
-        ids: dict[str, None] = {}
+        ids: set[str] = set()
         for skip in skips:
             if skip.topic != "events" or skip.partition != current.shard:
                 continue
             for record in self._log.read(skip.topic, skip.partition, skip.first, skip.last + 1):
                 try:
-                    ids[current.plan.decode_event(record, merge_time_ms(record)).id] = None
+                    ids.add(current.plan.decode_event(record, merge_time_ms(record)).id)
                 except RejectedError:
                     continue
-        return list(ids)
+        return ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +293,19 @@ class _Kept:
         parts = self.plan.fresh_parts()
         parts.learner = Learner(pickling.loads(self.learner), self.plan.task, self.threshold)
         return Shard(self.plan, state.shard, parts)
+
+
+def _is_clean(
+    skips: Sequence[SkipRange],
+    shard: int,
+    already: Sequence[SkipRange],
+    positions: Mapping[str, int],
+) -> bool:
+    """Whether a state has seen none of the skipped records, `already` being without some."""
+    return all(
+        skip.partition != shard or skip in already or positions[skip.topic] <= skip.first
+        for skip in skips
+    )
 
 
 def _targets(replay: Replay, since: int) -> set[int]:

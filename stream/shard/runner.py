@@ -109,17 +109,19 @@ class ShardRunner:
                 return None
             step = Step(self.positions, self.positions, (), None, [])
         outputs: Outputs = []
-        started = self._clock()
         extra: dict[str, Any] = {}
         if step.commands and is_heavy(step.commands[0]):
             try:
-                outcomes, extra = self._roll_back(step, outputs, news)
+                outcomes, extra = self._roll_back(step, outputs)
             except RollbackError as error:
                 self._pause(step, error)
                 return None
+            if not extra:
+                self.checkpointer.applied(step.size, 0.0)
         else:
+            started = self._clock()
             outcomes = self.shard.apply(step, outputs)
-        self.checkpointer.applied(step.size, self._clock() - started)
+            self.checkpointer.applied(step.size, self._clock() - started)
         self._faults("applied")
         entry = Entry(
             journal=self.journal,
@@ -161,7 +163,7 @@ class ShardRunner:
         )
 
     def _roll_back(
-        self, step: Step, outputs: Outputs, news: dict[str, Any]
+        self, step: Step, outputs: Outputs
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The outcome of a rollback, and what its entry says beside; this shard's state is the new
         one after it.
@@ -175,7 +177,7 @@ class ShardRunner:
         old = self.shard
         if self._stuck is not None:
             self._stuck = self.paused = None
-            return [old.refuse(record, command, CommandError("a later rollback replaced it"))], {}
+            return [old.pass_over(record, command)], {}
         try:
             old.check_rollback(command)
         except CommandError as error:
@@ -188,9 +190,13 @@ class ShardRunner:
         )
         ref = self.checkpointer.put(capture)
         outcome["snapshot"] = ref.key
-        extra: dict[str, Any] = {
-            "published": [*news.get("published", []), publication(ref, outcome["version"])]
-        }
+        # What was being written is written by now, and published with it: snapshots are published
+        # in order of sequence.
+        extra = self.checkpointer.news()
+        extra["published"] = [
+            *extra.get("published", []),
+            publication(ref, outcome["version"]),
+        ]
         semantic = state.plan.configuration.semantic()
         if semantic != old.plan.configuration.semantic():
             extra["configuration"] = semantic

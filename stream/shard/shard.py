@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from consumers.errors import RejectedError
-from consumers.held import Held
 from consumers.record import NewRecord, Record
 from learners.errors import InvalidLabelError, LearnerFailedError
 from stream.commands import (
@@ -79,11 +78,17 @@ class Shard:
         self._features: dict[str, Value] | None = None
         self._recent: deque[dict[str, Value]] = deque(maxlen=PROBES)
 
-    def apply(self, step: Step, outputs: Outputs | None = None) -> list[dict[str, Any]]:
+    def apply(
+        self,
+        step: Step,
+        outputs: Outputs | None = None,
+        lost: list[Record] | None = None,
+    ) -> list[dict[str, Any]]:
         """Applies a step and gives the outcome of each of its commands.
 
         What the step says to the outside is appended to `outputs` as (topic, record); without it (a
-        replay) nothing is encoded, and the state moves just the same.
+        replay) nothing is encoded, the state moves just the same, and labels that would have become
+        dead letters are appended to `lost`.
 
         Raises
         ------
@@ -92,7 +97,7 @@ class Shard:
         """
         effects, parts, join = self._effects, self.parts, self._join
         event, label, matures_ms = self._event, join.apply, parts.quality.next_deadline_ms
-        effects.outputs = outputs
+        effects.outputs, effects.lost = outputs, lost
         try:
             outcomes = [self._command(record) for record in step.commands]
             if step.tick_ms is not None and step.tick_ms > parts.clock_ms:
@@ -100,6 +105,9 @@ class Shard:
                 self._expire(step.tick_ms)
             skipped = self._skipped_ahead(step)
             for merge_ms, record in step.records:
+                if skipped and parts.versions.is_skipped(record[0], record[1], record[2]):
+                    self._skip(record)
+                    continue
                 effects.record = record
                 if merge_ms > parts.clock_ms:
                     parts.clock_ms = merge_ms
@@ -108,16 +116,14 @@ class Shard:
                     due_ms = matures_ms()
                     if merge_ms > join.due_ms or (due_ms is not None and merge_ms > due_ms):
                         self._expire(merge_ms)
-                if skipped and parts.versions.is_skipped(record[0], record[1], record[2]):
-                    self._skip(record)
-                elif record[0] == "events":
+                if record[0] == "events":
                     event(merge_ms, record)
                 else:
                     label(record)
         except LearnerFailedError as error:
             raise self._stopped(error) from error
         finally:
-            effects.outputs = effects.record = None
+            effects.outputs = effects.lost = effects.record = None
         if self._features is not None:
             self._recent.append(self._features)
             self._features = None
@@ -215,21 +221,33 @@ class Shard:
         self._chain(outcome)
         return outcome
 
+    def pass_over(self, record: Record, command: RollbackCommand) -> dict[str, Any]:
+        """The outcome of a rollback that could not be carried out on this shard, which a later one
+        replaces. It takes its number all the same: other shards may have applied it."""
+        parts = self.parts
+        parts.commands += 1
+        parts.versions.last_command = command.id
+        parts.versions.pass_over(command, parts.clock_ms)
+        outcome = outcome_of(record, command) | {"outcome": "replaced"}
+        outcome["detail"] = "it could not be carried out here, and a later rollback replaced it"
+        self._chain(outcome)
+        return outcome
+
     def end_rollback(
-        self, record: Record, command: RollbackCommand, left: Sequence[Held], outputs: Outputs
+        self, record: Record, command: RollbackCommand, left: Sequence[Record], outputs: Outputs
     ) -> dict[str, Any]:
         """Numbers the state that a rollback made, tells of the labels that it leaves behind, and
         gives the outcome."""
         parts = self.parts
         parts.commands += 1
         parts.versions.last_command = command.id
-        number = parts.versions.roll_back(command, parts.clock_ms).number
-        outcome = outcome_of(record, command) | {"outcome": "applied", "version": number}
+        version = parts.versions.roll_back(command, parts.clock_ms).number
+        outcome = outcome_of(record, command) | {"outcome": "applied", "version": version}
         outcome |= {"target": command.version, "clock_ms": parts.clock_ms}
         self._chain(outcome)
         self._effects.outputs = outputs
-        for held in left:
-            self._effects.dead_held(held, "skipped", "its event was skipped by a rollback")
+        for number, label in enumerate(left):
+            self._effects.dead(label, number, "skipped", "its event was skipped by a rollback")
         self._effects.outputs = None
         return outcome
 
@@ -247,13 +265,9 @@ class Shard:
         )
 
     def _skip(self, record: Record) -> None:
-        """A record that was skipped by command before it was applied."""
-        parts = self.parts
-        ordinal = parts.events if record.topic == "events" else parts.labels
-        if record.topic == "events":
-            parts.events += 1
-        else:
-            parts.labels += 1
+        """A record that was skipped by command before it was applied: it moves no clock and is not
+        counted, as in the run that never saw it."""
+        ordinal = self.parts.events if record.topic == "events" else self.parts.labels
         self._effects.dead(record, ordinal, "skipped", "a rollback's --skip names this record")
 
     def _command(self, record: Record) -> dict[str, Any]:

@@ -84,10 +84,18 @@ class Versions:
         if command.skip:
             origin = "the run without " + ", ".join(map(str, command.skip))
             self.skips += command.skip
-            self.tainted += [number for number in command.tainted if number in self.numbered]
+            self._taint(command)
         else:
             origin = "nothing" if command.empty else f"version {command.version}"
         return self._add(command, "rollback", origin, clock_ms)
+
+    def pass_over(self, command: RollbackCommand, clock_ms: int) -> None:
+        """A rollback that this shard could not carry out: the learners descend from what they did,
+        and its number and the versions that it marks are as on the shards that could."""
+        before = self.current
+        self._taint(command)
+        self._add(command, "rollback", f"version {before}: it was replaced", clock_ms)
+        self.current = before
 
     def move(self, command: AliasCommand) -> Move:
         """An alias moved; CommandError if there is no such version."""
@@ -140,6 +148,9 @@ class Versions:
         versions.tainted = state["tainted"]
         versions.last_command = state["last_command"]
         return versions
+
+    def _taint(self, command: RollbackCommand) -> None:
+        self.tainted += [number for number in command.tainted if number in self.numbered]
 
     def _add(
         self,

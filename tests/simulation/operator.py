@@ -1,0 +1,134 @@
+"""An operator who gives commands at random: versions, aliases, rollbacks, and what is refused.
+
+It knows what `driftline rollback` knows, the log, and writes what that writes.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from consumers.record import NewRecord
+from consumers.transports.memory import MemoryLog
+from stream.commands import (
+    AliasCommand,
+    Command,
+    RollbackCommand,
+    SkipRange,
+    VersionCommand,
+    give,
+    last_id,
+)
+from stream.history import History, read_history
+
+
+class Operator:
+    """Gives commands on a log; `given` are their ids in order."""
+
+    def __init__(self, log: MemoryLog, rng: random.Random) -> None:
+        self._log = log
+        self._rng = rng
+        self.given: list[str] = []
+
+    def act(self) -> None:
+        """Gives one command of any kind."""
+        kind = self._rng.choices(
+            ["version", "alias", "plain", "empty", "skip", "refused", "noise"],
+            [6, 1, 2, 1, 3, 1, 1],
+        )[0]
+        getattr(self, kind)()
+
+    def version(self) -> None:
+        """Cuts a version."""
+        self.give(VersionCommand(**self.common()))
+
+    def alias(self) -> None:
+        """Moves an alias, to a version that may not exist."""
+        number = self._rng.randrange(1, len(read_history(self._log).versions) + 2)
+        self.give(AliasCommand(**self.common(), alias="champion", version=number))
+
+    def plain(self) -> None:
+        """Rolls back to some version that can be rolled back to, if there is one."""
+        history = read_history(self._log)
+        ready = [
+            version
+            for version in history.versions.values()
+            if history.is_complete(version) and version.number not in history.tainted
+        ]
+        if ready and not _waiting(history):
+            wanted = self._rng.choice(ready)
+            keys = {shard: cut.key for shard, cut in wanted.cuts.items()}
+            target: dict[str, Any] = {"version": wanted.number, "snapshots": keys}
+            self.give(RollbackCommand(**self.common(), **target))
+
+    def empty(self) -> None:
+        """Rolls back to nothing learnt."""
+        if not _waiting(read_history(self._log)):
+            self.give(RollbackCommand(**self.common(), empty=True))
+
+    def skip(self) -> None:
+        """Skips one or two ranges of what is on the log, applied or not."""
+        history = read_history(self._log)
+        if _waiting(history):
+            return
+        ranges = [self._range(history) for _ in range(self._rng.choice([1, 1, 2]))]
+        skips = tuple(found for found in ranges if found is not None)
+        if skips:
+            tainted = tuple(history.saw(skips))
+            self.give(RollbackCommand(**self.common(), skip=skips, tainted=tainted))
+
+    def refused(self) -> None:
+        """A rollback that every shard must refuse, whatever comes before it."""
+        kind = self._rng.choice(["unknown", "both", "none", "empty range", "overtaken"])
+        target: dict[str, Any] = {
+            "unknown": {"version": 10_000},
+            "both": {"version": 1, "empty": True},
+            "none": {},
+            "empty range": {"skip": (SkipRange(topic="events", partition=0, first=5, last=4),)},
+            "overtaken": {"empty": True},
+        }[kind]
+        common = self.common()
+        if kind == "overtaken":
+            common["after"] = "somebody-else"
+        self.give(RollbackCommand(**common, **target))
+
+    def noise(self) -> None:
+        """Something on the commands topic that is no command, on one partition."""
+        shard = self._rng.randrange(self._log.partitions())
+        self._log.append([("commands", shard, NewRecord(b'{"command":"dance"}'))])
+
+    def give(self, command: Command) -> None:
+        """Writes a command."""
+        give(self._log, command)
+        self.given.append(command.id)
+
+    def common(self) -> dict[str, Any]:
+        """What every command carries."""
+        number = len(self.given)
+        return {
+            "id": f"c{number}",
+            "by": "ada",
+            "at_ms": number,
+            "after": last_id(self._log),
+            "reason": f"because of {number}",
+        }
+
+    def _range(self, history: History) -> SkipRange | None:
+        topic = self._rng.choice(["events", "labels"])
+        shard = self._rng.randrange(history.shards)
+        end = self._log.end_offset(topic, shard)
+        if end == 0:
+            return None
+        first = self._rng.randrange(end)
+        last = min(end - 1, first + self._rng.choice([0, 0, 1, 3, 10, 30]))
+        found = SkipRange(topic=topic, partition=shard, first=first, last=last)
+        return None if any(_overlap(found, old) for old in history.skips) else found
+
+
+def _overlap(one: SkipRange, other: SkipRange) -> bool:
+    same = (one.topic, one.partition) == (other.topic, other.partition)
+    return same and one.first <= other.last and other.first <= one.last
+
+
+def _waiting(history: History) -> bool:
+    return any(given.command.command == "rollback" for given in history.pending())
