@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from consumers.transport import Transport
 from stream.configuration import Configuration
@@ -23,6 +24,10 @@ log = logging.getLogger(__name__)
 
 POLL_RECORDS = 2_000
 IDLE_POLL_S = 0.5
+
+
+class StoppedError(Exception):
+    """Told to stop while a shard was being recovered."""
 
 
 class Worker:
@@ -75,8 +80,9 @@ class Worker:
         StreamError, ConsumersError, LearnersError
             Whatever makes going on unsafe. What was committed before it stays, and nothing else.
         """
-        while not self._stopping:
-            self.turn(IDLE_POLL_S)
+        with suppress(StoppedError):
+            while not self._stopping:
+                self.turn(IDLE_POLL_S)
         self.leave()
 
     def run_until_idle(self) -> None:
@@ -142,6 +148,7 @@ class Worker:
             self.configuration,
             self._snapshots,
             use_journal_configuration=self._use_journal_configuration,
+            on_progress=self._check_stop,
         )
         checkpointer = Checkpointer(
             self._snapshots,
@@ -168,6 +175,11 @@ class Worker:
         self.runners[shard] = runner
         self.transport.start(shard, runner.positions)
         self._on_restored(shard, restored)
+
+    def _check_stop(self, entry: int, last: int) -> None:
+        """Gives up a replay when told to stop: it changes nothing, and may take long."""
+        if self._stopping:
+            raise StoppedError
 
     def _patience_s(self, timeout_s: float) -> float:
         """How long a poll may wait: not at all while there is work in hand, and never past a

@@ -84,6 +84,12 @@ class LabelJoin:
         else:
             self._hold(event_id, value, record)
 
+    def refuse_held(self, event_id: str) -> None:
+        """Ends the wait of labels whose event has come, and brought its own."""
+        for held in self._effects.parts.held.take(event_id):
+            detail = f"the event {event_id!r} came later and brought its label"
+            self._effects.dead_held(held, "too_late", detail)
+
     def expire(self, clock_ms: int) -> None:
         """Ends every wait whose deadline the clock has passed."""
         effects = self._effects

@@ -18,7 +18,7 @@ from itertools import chain
 from typing import Any
 
 from consumers.transport import INPUTS, Committed, StepCommit, Transport
-from learners.errors import SnapshotError, StoreError
+from learners.errors import KeyMissingError, SnapshotError, StoreError
 from learners.snapshots.container import Snapshot
 from learners.snapshots.reference import SnapshotRef, parse_key
 from learners.snapshots.retention import Published, orphans
@@ -86,6 +86,8 @@ def restore(
     ------
     ForeignJournalError, PositionsDisagreeError, JournalError
         The journal is another service's, disagrees with the committed positions, or cannot be read.
+    StoreError, KeyMissingError
+        The snapshots cannot be reached, or not be verified.
     ConfigurationDiffersError
         The file's semantic part is not the one in force, and `use_journal_configuration` is off.
     DivergedError
@@ -228,7 +230,7 @@ def _newest_valid(
     for ref in sorted(stored, key=lambda ref: ref.sequence, reverse=True):
         try:
             snapshot = snapshots.archive.read(ref)
-        except StoreError:
+        except (StoreError, KeyMissingError):
             # Perhaps only for a moment, and a replay from further back could take hours.
             raise
         except SnapshotError as error:

@@ -182,6 +182,8 @@ class Shard:
         if label is None:
             self._join.wait_for(event_id, index, time_ms, features, answer)
             return
+        if parts.counters.held:
+            self._join.refuse_held(event_id)
         wrong, loss = parts.quality.inline(time_ms, answer, label)
         parts.counters.joined += 1
         if watches.labels:

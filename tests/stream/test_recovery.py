@@ -11,10 +11,12 @@ import pytest
 
 from consumers.record import NewRecord, Record
 from consumers.transport import INPUTS, OUTPUTS, StepCommit
-from learners.errors import StoreError
+from learners.errors import KeyMissingError, StoreError
+from learners.snapshots.archive import SnapshotArchive
 from learners.snapshots.container import Snapshot, encode_snapshot
 from learners.snapshots.probes import Probe
 from learners.snapshots.reference import SnapshotRef, parse_key
+from learners.snapshots.signing import Keyring, SigningKey
 from stream.configuration import Configuration, parse
 from stream.errors import (
     ConfigurationDiffersError,
@@ -27,6 +29,7 @@ from stream.errors import (
 )
 from stream.shard.journal import Entry, engines, note_of
 from stream.shard.restore import Restored
+from stream.worker import StoppedError
 from tests.simulation.streams import Meant, draw_stream
 from tests.simulation.world import KEYRING, Crash, World
 
@@ -398,6 +401,33 @@ def test_a_store_that_cannot_be_reached():
     with pytest.raises(StoreError):
         restored(world)
     world.store.probability = 0.0
+    assert world.everything() == before
+
+
+def test_snapshots_signed_with_a_key_that_is_not_at_hand():
+    # Rather than replay a year because a key file was not mounted
+    world = lived()
+    before = world.everything()
+    world.archive = SnapshotArchive(world.store, Keyring((SigningKey(bytes(32)),)))
+    with pytest.raises(KeyMissingError) as caught:
+        restored(world)
+    assert caught.value.hint
+    assert world.everything() == before
+
+
+def test_a_stop_during_a_long_replay_is_heeded_and_changes_nothing():
+    world = lived()
+    for ref in newest(world):
+        world.store.delete(ref.key)
+    world.restored.clear()
+    before = world.everything()
+    worker = world.start()
+    worker.stop()
+    # given a stop before the first turn, the replay from entry 0 is given up at its first entry
+    with pytest.raises(StoppedError):
+        worker.turn(0.0)
+    worker.transport.close()
+    assert world.restored == {}
     assert world.everything() == before
 
 

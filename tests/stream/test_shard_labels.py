@@ -139,6 +139,15 @@ def test_a_label_for_an_event_that_brought_its_own_is_too_late():
     assert learnt(one) == [({"x": 1.0}, True)]
 
 
+def test_a_label_held_for_an_event_that_then_brings_its_own_is_too_late():
+    one = shard(events={"id": "id", "time": "time", "label": "y"})
+    assert apply(one, Feed().label("a", False, 0)) == []
+    outputs = apply(one, Feed().event("a", 5, x=1.0, y=True))
+    assert reasons(outputs) == ["too_late"]
+    assert learnt(one) == [({"x": 1.0}, True)]
+    assert len(one.parts.held) == 0
+
+
 def test_a_label_before_its_event_is_held_and_the_event_is_predicted_first():
     one = shard(detectors=[ERROR])
     outputs = apply(one, Feed().label("a", True, 0))
