@@ -41,6 +41,7 @@ CONFIGURATION = Path(__file__).with_name("flights.yaml")
 MARKER = ".driftline-demo"  # says that the folder is the demo's own, to be emptied
 LABELS = ("--label", events.LABEL, "--label-time", events.LABEL_TIME)
 MILLISECOND = timedelta(milliseconds=1)
+NEW_YEAR = date(2013, 1, 1)
 LOOK_S = 0.1
 STALLED_S = 120.0
 
@@ -121,13 +122,13 @@ class Show:
 
     def run(self) -> int:
         """Runs it from the file to the picture; gives the exit code."""
+        if not NEW_YEAR < self.kill < self.until:
+            raise UnfitError(f"--kill must lie between {NEW_YEAR} and --until, {self.until}")
         _clear(self.place)
         self._say(f"Everything is kept in {_shown(self.place.folder)}, which is emptied first.")
         rows = self._prepare()
         flights = scored(rows, {})
         days = by_day(flights)
-        if not days[0].first < self.kill < self.until:
-            raise UnfitError(f"--kill must lie between {days[0].first} and {self.until}")
         self._say(
             "Now the year goes by. Each bar is a day: the share of flights late or cancelled."
         )

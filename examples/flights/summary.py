@@ -37,10 +37,11 @@ def _row(name: str, own: str, naive: str, meaning: str) -> Text:
 def alert_lines(marks: Sequence[Mark]) -> list[Text]:
     """Gives how many alerts there were, and what was happening at those that have a name."""
     named = [f"{name} ({first:%b} {first.day})" for first, name, _ in happenings(marks) if name]
+    counted = "1 alert" if len(marks) == 1 else f"{len(marks)} alerts"
     # Lines break between happenings only: `wrap` leaves hard spaces alone.
     listed = wrap(", ".join(one.replace(" ", HARD_SPACE) for one in named), WIDTH - 4)
     return [
-        Text(f"{len(marks)} alerts of warning or above" + (", among them" if named else "")),
+        Text(f"{counted} of warning or above" + (", among them" if named else "")),
         *(Text(f"    {line.replace(HARD_SPACE, ' ')}", style="red") for line in listed),
     ]
 

@@ -166,6 +166,16 @@ def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_a_kill_outside_the_days_shown_is_refused_before_anything_is_emptied(tmp_path: Path):
+    (tmp_path / ".driftline-demo").touch()
+    (tmp_path / "flights.png").touch()
+    demo = start(tmp_path, "--until", "2013-02-01", "--kill", "2013-02-01")
+    _, err = demo.communicate(timeout=DEADLINE_S)
+    assert demo.returncode == 2
+    assert err.startswith("error: --kill must lie between 2013-01-01 and --until, 2013-02-01")
+    assert (tmp_path / "flights.png").exists()
+
+
 def _wait_for_service(demo: "subprocess.Popen[str]", folder: Path) -> int:
     """The number of the service's process, as soon as it says that the log is its own."""
     lock = folder / "flights.db.lock"
