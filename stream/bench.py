@@ -27,8 +27,8 @@ from consumers.transports.memory import MemoryLog
 from learners.snapshots import pickling
 from learners.snapshots.archive import SnapshotArchive
 from learners.snapshots.keyfile import open_keyring
+from learners.snapshots.opening import open_store
 from learners.snapshots.settings import SnapshotsSettings
-from learners.snapshots.store import open_store
 from learners.spec import build_model
 from stream.configuration import Configuration, parse
 from stream.shard import digest

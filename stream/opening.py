@@ -10,7 +10,7 @@ from consumers.transport import Log, Transport
 from consumers.transports import open_log, open_transport
 from learners.snapshots.archive import SnapshotArchive
 from learners.snapshots.keyfile import open_keyring
-from learners.snapshots.store import open_store
+from learners.snapshots.opening import open_store
 from stream.configuration import Configuration
 from stream.shard.checkpoint import Snapshots
 

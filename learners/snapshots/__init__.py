@@ -9,6 +9,7 @@ from learners.snapshots.container import (
 )
 from learners.snapshots.header import Section, SnapshotHeader, state_digest
 from learners.snapshots.keyfile import open_keyring
+from learners.snapshots.opening import open_store
 from learners.snapshots.pickling import dumps, loads
 from learners.snapshots.probes import FailedProbe, Probe, failed_probes
 from learners.snapshots.reference import SnapshotRef, parse_key
@@ -16,7 +17,7 @@ from learners.snapshots.retention import Published, orphans, superseded
 from learners.snapshots.schedule import due
 from learners.snapshots.settings import S3Settings, SnapshotsSettings
 from learners.snapshots.signing import Keyring, SigningKey
-from learners.snapshots.store import SnapshotStore, StoredObject, open_store
+from learners.snapshots.store import SnapshotStore, StoredObject
 
 __all__ = [
     "EncodedSnapshot",

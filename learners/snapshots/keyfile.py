@@ -11,9 +11,9 @@ from pathlib import Path
 from learners.errors import KeyMissingError
 from learners.snapshots.durable import create_file, sweep
 from learners.snapshots.local import LocalStore
+from learners.snapshots.opening import local_folder
 from learners.snapshots.settings import SnapshotsSettings
 from learners.snapshots.signing import Keyring, SigningKey, parse_keys
-from learners.snapshots.store import local_folder
 
 
 def open_keyring(settings: SnapshotsSettings, *, create: bool = True) -> Keyring:

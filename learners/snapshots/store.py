@@ -1,18 +1,15 @@
 """The store: objects written once under a key, in a folder or in the cloud.
 
-`open_store` picks by URL. A store knows nothing of what the bytes mean.
+A store knows nothing of what the bytes mean. `opening.open_store` picks one by URL.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 from learners.errors import StoreError
-from learners.snapshots.settings import SnapshotsSettings
 
 
 class StoredObject(NamedTuple):
@@ -64,45 +61,6 @@ class SnapshotStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object; nothing happens if there is none."""
-
-
-def open_store(settings: SnapshotsSettings) -> SnapshotStore:
-    """The store at `settings.url`: file:PATH, s3://, gs://, az:// (each /PREFIX), or memory:.
-
-    Nothing is created or reached yet; each memory: is a new, empty one.
-
-    Raises
-    ------
-    StoreError
-        For a URL that names no store, or settings that cannot work.
-    """
-    from learners.snapshots.local import LocalStore
-    from learners.snapshots.remote import open_remote
-
-    folder = local_folder(settings.url)
-    if folder is not None:
-        return LocalStore(folder)
-    return open_remote(settings)
-
-
-def local_folder(url: str) -> Path | None:
-    """The folder of a `file:` URL, None for another scheme; a relative one counts from here.
-
-    Raises
-    ------
-    StoreError
-        For `file:` without a path, or with a host.
-    """
-    if not url.startswith("file:"):
-        return None
-    parts = urlsplit(url)
-    path = url.removeprefix("file:")
-    if parts.netloc or not path or not path.strip("/"):
-        raise StoreError(
-            f"a local snapshot store is file:PATH; got {url}",
-            hint="such as file:var/snapshots or file:/var/lib/driftline/snapshots",
-        )
-    return Path(path.removeprefix("//"))
 
 
 def check_key(key: str) -> None:

@@ -18,8 +18,9 @@ from consumers.transport import INPUTS, OUTPUTS, Committed, Polled, Transport
 from consumers.transports.memory import MemoryLog
 from learners.errors import StoreError
 from learners.snapshots.archive import SnapshotArchive
+from learners.snapshots.opening import open_store
 from learners.snapshots.signing import Keyring, SigningKey
-from learners.snapshots.store import SnapshotStore, StoredObject, open_store
+from learners.snapshots.store import SnapshotStore, StoredObject
 from stream.configuration import Configuration
 from stream.shard import journal
 from stream.shard.checkpoint import Snapshots

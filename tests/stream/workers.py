@@ -7,7 +7,7 @@ from typing import Any
 from consumers.transports.memory import MemoryLog
 from learners.snapshots.archive import SnapshotArchive
 from learners.snapshots.keyfile import open_keyring
-from learners.snapshots.store import open_store
+from learners.snapshots.opening import open_store
 from stream.shard.checkpoint import Snapshots
 from stream.worker import Worker
 from tests.simulation.executors import Immediate
