@@ -101,6 +101,7 @@ def encode_snapshot(
         }
     )
     head = complete.to_json()
+    complete = SnapshotHeader.model_validate_json(head)  # as whoever reads it will have it
     length = _BODY + len(head) + sum(map(len, frames)) + SIGNATURE_BYTES
     prefix = _PREFIX.pack(_MAGIC, FORMAT, bytes.fromhex(key.id), length, len(head))
     signed = b"".join((prefix, _CRC.pack(zlib.crc32(prefix)), head, *frames))

@@ -90,7 +90,8 @@ class SnapshotHeader(BaseModel):
         were one object), and then the two are two sound snapshots with two keys, of which the
         journal names one.
         """
-        content = self.model_dump(mode="json", exclude=_NOT_CONTENT)
+        # Only what was written: a field that a later driftline adds renames no older snapshot.
+        content = self.model_dump(mode="json", exclude=_NOT_CONTENT, exclude_unset=True)
         content["sections"] = [[part.name, part.size_bytes, part.sha256] for part in self.sections]
         return hashlib.sha256(encode_json(content, sort_keys=True)).hexdigest()
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import pickle
 import struct
@@ -19,6 +21,7 @@ from learners.errors import (
     SnapshotFormatError,
 )
 from learners.snapshots import Keyring, SigningKey, decode_snapshot, encode_snapshot, loads
+from learners.snapshots.header import SnapshotHeader
 from tests.learners.snapshots.samples import (
     KEY,
     KEYRING,
@@ -226,3 +229,20 @@ def test_ten_megabytes_are_verified_well_within_a_second() -> None:
 
     # 40 ms here; the bound is for a machine that is busy with something else.
     assert time.process_time() - start < 1
+
+
+def test_a_field_that_a_later_driftline_adds_renames_no_older_snapshot() -> None:
+    # given a header as a driftline wrote it that did not know of versions yet
+    written = json.loads(decode_snapshot(DATA, KEYRING).header.to_json())
+    del written["version"]
+
+    # when this driftline reads it
+    older = SnapshotHeader.model_validate(written)
+
+    # then its name is over what was written: not reason, parent, time, key, and stored sizes
+    outside = {"reason", "parent", "created_ms", "key_id", "sections"}
+    content = {name: value for name, value in written.items() if name not in outside}
+    content["sections"] = [[s["name"], s["size_bytes"], s["sha256"]] for s in written["sections"]]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    assert older.version is None
+    assert older.content_hash() == hashlib.sha256(text.encode()).hexdigest()
