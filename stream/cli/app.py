@@ -15,6 +15,7 @@ from stream.cli.models import models_app
 from stream.cli.rollback import rollback_command
 from stream.cli.run import run_command
 from stream.cli.snapshots import snapshots_app
+from stream.cli.status import status_command
 from stream.shard.journal import VERSION
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.command("run")(run_command)
 app.command("ingest")(ingest_command)
 app.command("bench")(bench_command)
 app.command("rollback")(rollback_command)
+app.command("status")(status_command)
 app.add_typer(models_app, name="models")
 app.add_typer(snapshots_app, name="snapshots")
 

@@ -141,7 +141,13 @@ def read(log: Log, shard: int, start: int, end: int) -> Iterator[Entry]:
 
 
 def last(log: Log, shard: int, begin: int, end: int) -> Entry | None:
-    """The last entry before offset `end`; None in an empty journal.
+    """The last entry before offset `end`; None in an empty journal."""
+    record = last_record(log, shard, begin, end)
+    return None if record is None else Entry.decode(record)
+
+
+def last_record(log: Log, shard: int, begin: int, end: int) -> Record | None:
+    """The record of the last entry before offset `end`; None in an empty journal.
 
     Control records may follow the last entry, so a window before the end is read, and doubled until
     it holds one.
@@ -149,7 +155,7 @@ def last(log: Log, shard: int, begin: int, end: int) -> Entry | None:
     window = 8
     while True:
         start = max(begin, end - window)
-        entries = list(read(log, shard, start, end))
-        if entries or start <= begin:
-            return entries[-1] if entries else None
+        records = list(log.read(TOPIC, shard, start, end))
+        if records or start <= begin:
+            return records[-1] if records else None
         window *= 2

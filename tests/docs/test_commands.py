@@ -112,6 +112,20 @@ def test_what_the_other_commands_print_is_as_documented(newcomer: Newcomer) -> N
     check("## `driftline snapshots show --json`", [body])
 
 
+def test_what_an_operator_reads_is_as_documented(newcomer: Newcomer) -> None:
+    # given services of which one has run, one has not, and one has a command to apply
+    newcomer.run(".venv/bin/driftline models cut -c examples/payments.yaml")
+    newcomer.run(".venv/bin/driftline ingest examples/servers.yaml --input var/samples/servers.csv")
+    services = ("energy", "payments", "servers")
+
+    told = [
+        newcomer.run(f".venv/bin/driftline status -c examples/{name}.yaml --json")
+        for name in services
+    ]
+
+    check("## `driftline status --json`", [orjson.loads(text) for text in told])
+
+
 def test_what_the_service_logs_is_as_documented(newcomer: Newcomer) -> None:
     command = ".venv/bin/driftline run examples/payments.yaml --until-idle --log-format json"
     newcomer.run(command)

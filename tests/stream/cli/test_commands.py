@@ -5,82 +5,13 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from stream.cli.app import run
-from tests.stream.builders import LOGISTIC, RECORDER, T0_MS, write_csv
-
-ROWS = [
-    {"id": f"e{number}", "time": T0_MS + number * 1000, "x": number * 0.5, "y": number % 2 == 0}
-    for number in range(50)
-]
-
-
-class Said(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    def refusal(self) -> tuple[str, str]:
-        """The error and the hint, of which there is one line each and nothing more."""
-        assert self.code == 2, self
-        assert self.out == ""
-        error, hint = self.err.splitlines()
-        assert error.startswith("error: ")
-        assert hint.startswith("hint: ")
-        return error.removeprefix("error: "), hint.removeprefix("hint: ")
-
-
-Driftline = Callable[..., Said]
-
-
-@pytest.fixture
-def driftline(monkeypatch, capfdbinary, tmp_path) -> Driftline:
-    """Runs a command in this process, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*argv: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["driftline", *map(str, argv)])
-        code = run()
-        out, err = capfdbinary.readouterr()
-        return Said(code, out.decode(), err.decode())
-
-    return call
-
-
-@pytest.fixture
-def file(tmp_path) -> Path:
-    return write_csv(tmp_path / "rows.csv", ROWS)
-
-
-@pytest.fixture
-def config(tmp_path) -> Callable[..., Path]:
-    """Writes the configuration of a service on SQLite, with some fields replaced."""
-
-    def write(**fields: Any) -> Path:
-        content: dict[str, Any] = {
-            "name": "shop",
-            "log": "sqlite:var/shop.db",
-            "events": {"id": "id", "time": "time", "label": "y"},
-            "task": "binary",
-            "model": LOGISTIC,
-            "snapshots": {"url": "file:var/snapshots"},
-            **fields,
-        }
-        path: Path = tmp_path / "driftline.yaml"
-        path.write_text(json.dumps(content))
-        return path
-
-    return write
+from tests.stream.builders import RECORDER, write_csv
+from tests.stream.cli.calls import ROWS
 
 
 def test_backtest_prints_one_json_object(driftline, config, file):
