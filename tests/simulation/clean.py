@@ -8,8 +8,12 @@ skipped. A plain rollback puts back what the clean run itself was at that versio
 from __future__ import annotations
 
 import pickle
+import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from consumers.record import Record
 from consumers.transport import INPUTS
@@ -17,15 +21,44 @@ from consumers.transports.memory import MemoryLog
 from learners.learner import Learner
 from stream.commands import RollbackCommand, SkipRange, parse_command
 from stream.configuration import Configuration
+from stream.history import read_history
 from stream.shard.effects import Outputs
 from stream.shard.journal import Entry
 from stream.shard.plan import Plan
 from stream.shard.shard import Shard
 from stream.shard.step import Step
+from stream.worker import Worker
+from tests.simulation.spied import Spied
 
 FOLLOWS_THE_MODEL = ("error", "loss", "prediction")
 
 Kept = tuple[bytes, float | None]
+
+
+def check_like_clean_runs(world: Spied, worker: Worker) -> None:
+    """From its last rollback on, each shard has said what the clean run says, and is what that is;
+    no record has two results."""
+    skips = [
+        skip
+        for given in read_history(world.log).commands
+        if isinstance(given.command, RollbackCommand) and given.outcomes[0]["outcome"] == "applied"
+        for skip in given.command.skip
+    ]
+    for shard, runner in worker.runners.items():
+        entries, said = world.entries(shard), world.said[shard]
+        clean = CleanRun(world.configuration, shard, world.log, skips)
+        last = 0
+        for entry in entries:
+            clean.apply(entry, said)
+            for outcome in entry.outcomes:
+                if outcome.get("command") == "rollback" and outcome["outcome"] == "applied":
+                    last = entry.sequence
+        for entry in entries[last + 1 :]:
+            number = entry.sequence
+            found = _predictions(said[number])
+            assert found == _predictions(clean.outputs[number]), f"entry {number}"
+        _check_equal(runner.shard, clean.state)
+        _check_labels(said, clean)
 
 
 class CleanRun:
@@ -112,3 +145,68 @@ def _drop(state: Shard, wanted: tuple[str, int]) -> None:
     dump["held"] = [row for row in dump["held"] if (row[0], row[6]) != wanted]
     labels = state.plan.configuration.labels
     state.parts.held = type(held).load(dump, labels.max_held)
+
+
+def _predictions(said: Outputs) -> list[dict[str, Any]]:
+    """What was predicted, less the version."""
+    bodies = [orjson.loads(r.value or b"") for role, r in said if role == "predictions"]
+    return [{name: body[name] for name in body if name != "version"} for body in bodies]
+
+
+def _check_equal(real: Shard, clean: Shard) -> None:
+    """Everything that decides what either will say, but for alerts."""
+    assert _state(real) == _state(clean)
+    assert real.parts.learner.threshold == clean.parts.learner.threshold
+    _check_models(real, clean)
+    _check_watches(real, clean)
+
+
+def _state(shard: Shard) -> dict[str, Any]:
+    """The plain state, less what counts commands and what the alert policy decides."""
+    parts = {name: orjson.loads(part) for name, part in shard.parts.dump_plain().items()}
+    for name in ("digest", "commands"):
+        del parts["shard"][name]
+    for name in ("alerts", "alerts_suppressed", "dead_letters"):
+        del parts["shard"]["counters"][name]
+    del parts["policy"], parts["versions"]
+    return parts
+
+
+def _check_models(real: Shard, clean: Shard) -> None:
+    rng = random.Random(0)
+    for _ in range(20):
+        features = {"a": rng.gauss(0, 2), "b": rng.gauss(0, 2)}
+        answer = real.parts.learner.predict(dict(features))
+        assert answer == clean.parts.learner.predict(dict(features))
+
+
+def _check_watches(real: Shard, clean: Shard) -> None:
+    """Fed with the same, they detect the same."""
+    rng = random.Random(1)
+    index, time_ms = real.parts.events, max(0, real.parts.clock_ms)
+    for at in range(150):
+        value = float(rng.random() < (0.1 if at < 80 else 0.9))
+        for one, other in zip(real.parts.watches, clean.parts.watches, strict=True):
+            found = one.update(value, index + at, time_ms + at)
+            assert found == other.update(value, index + at, time_ms + at)
+
+
+def _check_labels(said: dict[int, Outputs], clean: CleanRun) -> None:
+    """No record has two results, and no label that the clean run does not apply has none."""
+    dead = Counter(
+        place for number in sorted(said) for place in _dead(said[number]) if place[0] != "commands"
+    )
+    assert set(dead.values()) <= {1}, [place for place, count in dead.items() if count > 1]
+    for said_clean in clean.outputs.values():
+        for place in _dead(said_clean):
+            if place[0] == "labels":
+                assert dead[place] == 1, place
+
+
+def _dead(said: Outputs) -> list[tuple[str, int]]:
+    found = []
+    for role, record in said:
+        if role == "dead-letters":
+            headers = dict(record.headers)
+            found.append((headers["topic"].decode(), int(headers["offset"])))
+    return found
