@@ -6,7 +6,7 @@ It knows what `driftline rollback` knows, the log, and writes what that writes.
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, Literal
 
 from consumers.record import NewRecord
 from consumers.transports.memory import MemoryLog
@@ -80,13 +80,14 @@ class Operator:
     def refused(self) -> None:
         """A rollback that every shard must refuse, whatever comes before it."""
         kind = self._rng.choice(["unknown", "both", "none", "empty range", "overtaken"])
-        target: dict[str, Any] = {
+        targets: dict[str, dict[str, Any]] = {
             "unknown": {"version": 10_000},
             "both": {"version": 1, "empty": True},
             "none": {},
             "empty range": {"skip": (SkipRange(topic="events", partition=0, first=5, last=4),)},
             "overtaken": {"empty": True},
-        }[kind]
+        }
+        target = targets[kind]
         common = self.common()
         if kind == "overtaken":
             common["after"] = "somebody-else"
@@ -114,7 +115,8 @@ class Operator:
         }
 
     def _range(self, history: History) -> SkipRange | None:
-        topic = self._rng.choice(["events", "labels"])
+        topics: list[Literal["events", "labels"]] = ["events", "labels"]
+        topic = self._rng.choice(topics)
         shard = self._rng.randrange(history.shards)
         end = self._log.end_offset(topic, shard)
         if end == 0:
