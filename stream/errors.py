@@ -8,6 +8,7 @@ StreamError                          the root; carries `hint`
 │   └── PositionsDisagreeError       the committed positions are not its last entry's
 ├── DivergedError                    a replayed step does not give the digest in the journal
 ├── EngineChangedError               a snapshot's probes predict differently under this River
+├── AlertError                       no such alert, or no such severity
 ├── CommandError                     a command that is refused: its outcome says why
 ├── RollbackError                    a rollback's state cannot be loaded or rebuilt here
 └── ShardStoppedError                a learner failed on a record; nothing of its step was committed
@@ -58,6 +59,10 @@ class DivergedError(StreamError):
 
 class EngineChangedError(StreamError):
     """A snapshot written by another River version predicts differently under this one."""
+
+
+class AlertError(StreamError):
+    """There is no such alert, or no such severity."""
 
 
 class CommandError(StreamError):

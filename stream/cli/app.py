@@ -8,6 +8,7 @@ from typing import cast
 import typer
 
 from stream.cli import output
+from stream.cli.alerts import alerts_app
 from stream.cli.backtest import backtest_command
 from stream.cli.bench import bench_command
 from stream.cli.ingest import ingest_command
@@ -32,6 +33,7 @@ app.command("ingest")(ingest_command)
 app.command("bench")(bench_command)
 app.command("rollback")(rollback_command)
 app.command("status")(status_command)
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(models_app, name="models")
 app.add_typer(snapshots_app, name="snapshots")
 
@@ -65,6 +67,9 @@ def run() -> int:
         return exit_.code if isinstance(exit_.code, int) else output.OK
     except output.EXPECTED as error:
         return output.report(error)
+    except typer.Abort:
+        sys.stderr.write("error: interrupted\nhint: what was written before stays; run it again\n")
+        return output.WRONG_INPUT
     except BrokenPipeError:
         # The reader of our output has gone; there is nobody left to tell.
         sys.stdout = None

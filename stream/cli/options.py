@@ -9,7 +9,8 @@ from typing import Annotated
 import durationpy
 import typer
 
-from stream.errors import ConfigurationError
+from consumers.times import parse_time_ms
+from stream.errors import CommandError, ConfigurationError
 from stream.file_stream import LabelSource
 
 ConfigArgument = Annotated[
@@ -75,3 +76,11 @@ def duration(name: str, text: str) -> timedelta:
     if found < timedelta(0):
         raise ConfigurationError(f"{name} must not be negative, and this is {text!r}", "write 3h")
     return found
+
+
+def time_ms(name: str, text: str) -> int:
+    """A moment, RFC 3339 or epoch milliseconds; CommandError otherwise."""
+    try:
+        return parse_time_ms(int(text) if text.isdigit() else text)
+    except ValueError as error:
+        raise CommandError(f"{name} {error}", "such as 2013-07-01T12:00:00Z") from error

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from consumers.times import format_time, parse_time_ms
+from consumers.times import format_time
 from consumers.transport import Log
 from stream.cli import options, output
 from stream.cli.commanding import (
@@ -109,7 +109,7 @@ def _target(
             raise CommandError(f"there is no alias {alias!r}", hint or f"aliases: {known}")
         version = found
     if as_of is not None:
-        info = history.as_of(_time(as_of))
+        info = history.as_of(options.time_ms("--as-of", as_of))
         if info is None:
             raise CommandError(
                 f"no complete version is as old as {as_of}",
@@ -150,13 +150,6 @@ def _range(text: str) -> SkipRange:
     return SkipRange.model_validate(
         {"topic": topic, "partition": partition, "first": first, "last": last or first}
     )
-
-
-def _time(text: str) -> int:
-    try:
-        return parse_time_ms(int(text) if text.isdigit() else text)
-    except ValueError as error:
-        raise CommandError(f"--as-of {error}", "such as 2013-07-01T12:00:00Z") from error
 
 
 def _plan(log: Log, history: History, target: dict[str, Any]) -> list[str]:

@@ -125,6 +125,14 @@ def test_what_an_operator_reads_is_as_documented(newcomer: Newcomer) -> None:
 
     check("## `driftline status --json`", [orjson.loads(text) for text in told])
 
+    # and the same for alerts, among which one is a test
+    tested = newcomer.run(".venv/bin/driftline alerts test -c examples/payments.yaml --json")
+    listed = newcomer.run(".venv/bin/driftline alerts list -c examples/payments.yaml --json")
+    alerts = orjson.loads(listed)["alerts"]
+    assert alerts[-1] == orjson.loads(tested)
+    assert len(alerts) > 1
+    check("## `driftline alerts list --json`", [{"alerts": alerts}])
+
 
 def test_what_the_service_logs_is_as_documented(newcomer: Newcomer) -> None:
     command = ".venv/bin/driftline run examples/payments.yaml --until-idle --log-format json"
