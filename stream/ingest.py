@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
+from hashlib import sha256
+from itertools import chain, islice
 from pathlib import Path
 
 from consumers.partitioning import partition_for
@@ -55,9 +56,11 @@ def ingest(
     labels = check_ingest(configuration, path, labels)
     timed = configuration.events.time is not None
     partitions = log.partitions()
-    name = path.name.encode()
+    merged = merged_records(configuration, path, labels)
+    first = next(merged)
+    name = _name_of(path, first[1])
     start = _resume_at(log, partitions, name)
-    records = enumerate(merged_records(configuration, path, labels))
+    records = enumerate(chain([first], merged))
     skipped = sum(1 for _ in islice(records, start))
     written = 0
     started = time.monotonic()
@@ -123,6 +126,12 @@ def _addressed(
     if timed:
         headers.append((TIME_HEADER, b"%d" % record.timestamp_ms))
     return record.topic, partition, NewRecord(record.value, key, tuple(headers))
+
+
+def _name_of(path: Path, first: Record) -> bytes:
+    """What a file is known by: its name and its first row, since names come again every day and a
+    file that grows is still the same."""
+    return f"{path.name}:{sha256(first.value or b'').hexdigest()[:12]}".encode()
 
 
 def _resume_at(log: Log, partitions: int, name: bytes) -> int:

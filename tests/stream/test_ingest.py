@@ -201,7 +201,22 @@ def test_each_record_carries_its_time_its_number_and_its_file(tmp_path):
         ("l", b"e5"),
     ]
     assert merged[4][3]["driftline-time"] == b"%d" % (T0_MS + 3000)
-    assert {headers["driftline-file"] for *_, headers in merged} == {b"rows.csv"}
+    (file,) = {headers["driftline-file"] for *_, headers in merged}
+    assert file.startswith(b"rows.csv:")
+
+
+def test_another_file_of_the_same_name_is_ingested_and_one_that_grew_is_resumed(tmp_path):
+    # given a file that is on the log
+    log = new_log()
+    path = tmp_path / "events.csv"
+    ingest(log, configuration(), write_csv(path, rows(3)), LabelSource())
+
+    # when it grows, only what is new is written
+    assert ingest(log, configuration(), write_csv(path, rows(5)), LabelSource()) == (2, 3)
+
+    # when the next day brings another of the same name, it is written whole
+    other = [{**row, "id": f"next-{row['id']}"} for row in rows(4)]
+    assert ingest(log, configuration(), write_csv(path, other), LabelSource()) == (4, 0)
 
 
 def test_rows_without_a_time_come_when_they_are_appended(tmp_path):
