@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from consumers.errors import OffsetOutOfRangeError
 from consumers.record import Record
 from consumers.transport import Log
+from stream.commands import SkipRange
 from stream.errors import JournalError
 from stream.shard import journal
 from stream.shard.journal import Entry
@@ -37,8 +38,9 @@ class Replay:
             if entry.sequence >= since:
                 yield entry
 
-    def steps(self, since: int) -> Iterator[tuple[Entry, Step]]:
-        """The entries after sequence `since`, with their steps."""
+    def steps(self, since: int, without: Sequence[SkipRange] = ()) -> Iterator[tuple[Entry, Step]]:
+        """The entries after sequence `since`, with their steps; `without` some records, which then
+        have no part in the merged order either."""
         readers: dict[str, _Reader] = {}
         for entry in self.entries(since + 1):
             try:
@@ -48,6 +50,11 @@ class Replay:
                         for topic, end in self._last.end.items()
                     }
                 inputs = {topic: reader.upto(entry.end[topic]) for topic, reader in readers.items()}
+                for skip in without:
+                    if skip.first < entry.end[skip.topic] and entry.start[skip.topic] <= skip.last:
+                        inputs[skip.topic] = [
+                            record for record in inputs[skip.topic] if not skip.holds(*record[:3])
+                        ]
             except OffsetOutOfRangeError as error:
                 raise JournalError(
                     f"replaying shard {self._shard} from entry {entry.sequence} needs "

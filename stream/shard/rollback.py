@@ -34,7 +34,6 @@ from stream.shard.parts import Parts
 from stream.shard.plan import Plan
 from stream.shard.replay import Replay
 from stream.shard.shard import Shard
-from stream.shard.step import Step
 
 OnProgress = Callable[[int, int], None]
 
@@ -217,7 +216,7 @@ class Rollbacks:
         targets = _targets(replay, since)
         kept: dict[int, _Kept] = {}
         left: list[Record] = []
-        for entry, step in replay.steps(since):
+        for entry, step in replay.steps(since, skips):
             for outcome, record in zip(entry.outcomes, step.commands, strict=True):
                 if outcome["outcome"] != "applied":
                     continue
@@ -226,13 +225,8 @@ class Rollbacks:
                     state = self._again(state, command, kept, told)
                 if outcome.get("version") in targets and command.command != "alias":
                     kept[outcome["version"]] = _Kept.of(state)
-            records = [
-                (merge_ms, record)
-                for merge_ms, record in step.records
-                if not any(skip.holds(*record[:3]) for skip in skips)
-            ]
             lost: list[Record] = []
-            state.apply(Step(step.start, step.end, (), step.tick_ms, records), lost=lost)
+            state.apply(step._replace(commands=()), lost=lost)
             left += [label for label in lost if label.offset not in told]
             self._on_progress(entry.sequence, last)
         return state, left

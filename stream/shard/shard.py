@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from consumers.errors import RejectedError
+from consumers.merge import merge
 from consumers.record import NewRecord, Record
 from learners.errors import InvalidLabelError, LearnerFailedError
 from stream.commands import (
@@ -103,11 +104,7 @@ class Shard:
             if step.tick_ms is not None and step.tick_ms > parts.clock_ms:
                 parts.clock_ms = step.tick_ms
                 self._expire(step.tick_ms)
-            skipped = self._skipped_ahead(step)
-            for merge_ms, record in step.records:
-                if skipped and parts.versions.is_skipped(record[0], record[1], record[2]):
-                    self._skip(record)
-                    continue
+            for merge_ms, record in self._without_skipped(step):
                 effects.record = record
                 if merge_ms > parts.clock_ms:
                     parts.clock_ms = merge_ms
@@ -259,18 +256,27 @@ class Shard:
         shard._recent = self._recent
         return shard
 
-    def _skipped_ahead(self, step: Step) -> bool:
-        """Whether a range that is skipped reaches into this step."""
-        return any(
-            skip.partition == self.shard and skip.last >= step.start.get(skip.topic, 0)
-            for skip in self.parts.versions.skips
-        )
+    def _without_skipped(self, step: Step) -> list[tuple[int, Record]]:
+        """The step's records in merged order, less those that were skipped before they came.
 
-    def _skip(self, record: Record) -> None:
-        """A record that was skipped by command before it was applied: it moves no clock and is not
-        counted, as in the run that never saw it."""
-        ordinal = self.parts.events if record.topic == "events" else self.parts.labels
-        self._effects.dead(record, ordinal, "skipped", "a rollback's --skip names this record")
+        These are dead letters; they move no clock, have no part in the order and are not counted,
+        as in the run that never saw them.
+        """
+        versions = self.parts.versions
+        if not any(
+            skip.partition == self.shard and skip.last >= step.start.get(skip.topic, 0)
+            for skip in versions.skips
+        ):
+            return step.records
+        left: dict[str, list[Record]] = {"events": [], "labels": []}
+        for _, record in step.records:
+            if versions.is_skipped(*record[:3]):
+                ordinal = self.parts.events if record.topic == "events" else self.parts.labels
+                detail = "a rollback's --skip names this record"
+                self._effects.dead(record, ordinal, "skipped", detail)
+            else:
+                left[record.topic].append(record)
+        return merge(left)
 
     def _command(self, record: Record) -> dict[str, Any]:
         """The outcome of a command that leaves the state as it is; refusal is an outcome too."""
