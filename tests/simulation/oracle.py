@@ -84,6 +84,9 @@ def expected(stream: Sequence[Meant], wait_ms: int, *, default: bool) -> Expecte
             result.predicted.append(place[1])
             if meant.label is not None:
                 result.joined += 1
+                for label in [label for label in held if label.id == name]:
+                    held.remove(label)
+                    result.dead.append((*label.place, "too_late"))
                 continue
             waiting = _Waiting(name, meant.time_ms + wait_ms, place)
             pending.append(waiting)
