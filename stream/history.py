@@ -5,12 +5,12 @@ It needs no running service, and writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from consumers.transport import Log
-from stream.commands import TOPIC, Command, SkipRange, parse_command
+from stream.commands import TOPIC, Command, RollbackCommand, SkipRange, parse_command
 from stream.errors import CommandError
 from stream.shard import journal
 
@@ -97,17 +97,28 @@ class History:
             (v.number for v in self.versions.values() if len(v.cuts) == self.shards), default=0
         )
 
-    def saw(self, skips: Iterable[SkipRange]) -> list[int]:
-        """The versions that had seen a record of the ranges."""
-        return [
+    def saw(self, skips: Sequence[SkipRange]) -> list[int]:
+        """The versions that had seen a record of the ranges.
+
+        One that is not cut everywhere yet counts, and so do the numbers that commands on their way
+        may take: by then they may have seen one.
+        """
+        found = [
             version.number
             for version in self.versions.values()
             if any(
-                skip.partition in version.cuts
-                and version.cuts[skip.partition].positions[skip.topic] > skip.first
+                skip.partition not in version.cuts
+                or version.cuts[skip.partition].positions[skip.topic] > skip.first
                 for skip in skips
             )
         ]
+        coming = sum(not given.outcomes for given in self.commands)
+        newest = max(self.versions, default=0)
+        return found + list(range(newest + 1, newest + 1 + coming))
+
+    def last_id(self) -> str | None:
+        """The last command on the log; what whoever reads this history has seen."""
+        return self.commands[-1].command.id if self.commands else None
 
 
 def read_history(log: Log) -> History:
@@ -125,15 +136,23 @@ def read_history(log: Log) -> History:
             continue
         history.commands.append(GivenCommand(command, outcomes.get(command.id, {})))
     for given in history.commands:
-        applied = any(outcome["outcome"] == "applied" for outcome in given.outcomes.values())
-        if given.command.command == "rollback" and applied:
-            history.skips += [
-                skip
-                for skip in given.command.skip
-                if given.outcomes.get(skip.partition, {}).get("outcome") != "replaced"
-            ]
-            history.tainted |= set(given.command.tainted)
+        if given.command.command == "rollback":
+            _skip(history, given.command, given.outcomes)
     return history
+
+
+def _skip(history: History, command: RollbackCommand, outcomes: dict[int, dict[str, Any]]) -> None:
+    """Takes note of what a rollback skipped; a shard may have passed it over, if a later one
+    replaced it there."""
+    numbers = [outcome["version"] for outcome in outcomes.values() if "version" in outcome]
+    if not numbers:
+        return
+    history.skips += [
+        skip
+        for skip in command.skip
+        if outcomes.get(skip.partition, {}).get("outcome") != "replaced"
+    ]
+    history.tainted |= {number for number in command.tainted if number < numbers[0]}
 
 
 def _read_shard(
@@ -148,9 +167,9 @@ def _read_shard(
             history.configurations.append((entry.sequence, entry.configuration))
         for outcome in entry.outcomes:
             if "id" in outcome:
-                outcomes.setdefault(outcome["id"], {})[shard] = outcome | {
-                    "sequence": entry.sequence
-                }
+                said = outcomes.setdefault(outcome["id"], {})
+                # The first: a command that was written twice is refused the second time.
+                said.setdefault(shard, outcome | {"sequence": entry.sequence})
             if outcome["outcome"] == "applied" and outcome["command"] != "alias":
                 cuts[outcome["version"]] = entry, outcome
         keys |= {named["version"]: named["key"] for named in entry.published if "version" in named}

@@ -23,13 +23,16 @@ DryRunOption = Annotated[
 ]
 
 
-def common(log: Log, reason: str) -> dict[str, Any]:
-    """The fields that every command carries."""
+def common(log: Log, reason: str, seen: History | None = None) -> dict[str, Any]:
+    """The fields that every command carries.
+
+    One that was decided on from a history says so, and is refused if another came in between.
+    """
     return {
         "id": new_id(),
         "by": who(),
         "at_ms": time.time_ns() // 1_000_000,
-        "after": last_id(log),
+        "after": last_id(log) if seen is None else seen.last_id(),
         "reason": reason,
     }
 

@@ -69,7 +69,7 @@ def alias_command(
     with open_service_log(load_file(config), create=False) as log:
         history = read_history(log)
         find(history, version)
-        command = AliasCommand(**common(log, reason), alias=alias, version=version)
+        command = AliasCommand(**common(log, reason, history), alias=alias, version=version)
         write(log, command, as_json=as_json)
 
 

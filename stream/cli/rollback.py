@@ -75,7 +75,12 @@ def rollback_command(
             return
         if not confirm("Roll back?", yes=yes):
             raise typer.Exit(output.WRONG_INPUT)
-        write(log, RollbackCommand(**common(log, reason), **target), as_json=as_json, plan=plan)
+        write(
+            log,
+            RollbackCommand(**common(log, reason, history), **target),
+            as_json=as_json,
+            plan=plan,
+        )
 
 
 def _target(

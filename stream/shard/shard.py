@@ -226,8 +226,8 @@ class Shard:
         parts = self.parts
         parts.commands += 1
         parts.versions.last_command = command.id
-        parts.versions.pass_over(command, parts.clock_ms)
-        outcome = outcome_of(record, command) | {"outcome": "replaced"}
+        number = parts.versions.pass_over(command, parts.clock_ms).number
+        outcome = outcome_of(record, command) | {"outcome": "replaced", "version": number}
         outcome["detail"] = "it could not be carried out here, and a later rollback replaced it"
         self._chain(outcome)
         return outcome

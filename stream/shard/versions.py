@@ -89,13 +89,14 @@ class Versions:
             origin = "nothing" if command.empty else f"version {command.version}"
         return self._add(command, "rollback", origin, clock_ms)
 
-    def pass_over(self, command: RollbackCommand, clock_ms: int) -> None:
+    def pass_over(self, command: RollbackCommand, clock_ms: int) -> Version:
         """A rollback that this shard could not carry out: the learners descend from what they did,
         and its number and the versions that it marks are as on the shards that could."""
         before = self.current
         self._taint(command)
-        self._add(command, "rollback", f"version {before}: it was replaced", clock_ms)
+        version = self._add(command, "rollback", f"version {before}: it was replaced", clock_ms)
         self.current = before
+        return version
 
     def move(self, command: AliasCommand) -> Move:
         """An alias moved; CommandError if there is no such version."""
