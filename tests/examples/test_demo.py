@@ -25,6 +25,15 @@ DEADLINE_S = 240
 
 
 def start(folder: Path, *options: str) -> "subprocess.Popen[str]":
+    # A shell that runs the tests in the background has them, and their children, ignore interrupts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _started(folder, *options)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _started(folder: Path, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         (*DEMO, "--folder", str(folder), *options),
         cwd=ROOT,
