@@ -9,6 +9,7 @@ StreamError                          the root; carries `hint`
 ├── DivergedError                    a replayed step does not give the digest in the journal
 ├── EngineChangedError               a snapshot's probes predict differently under this River
 ├── AlertError                       no such alert, or no such severity
+├── DeadLetterError                  no such dead letters, or none of them can be redriven
 ├── CommandError                     a command that is refused: its outcome says why
 ├── RollbackError                    a rollback's state cannot be loaded or rebuilt here
 └── ShardStoppedError                a learner failed on a record; nothing of its step was committed
@@ -63,6 +64,10 @@ class EngineChangedError(StreamError):
 
 class AlertError(StreamError):
     """There is no such alert, or no such severity."""
+
+
+class DeadLetterError(StreamError):
+    """There are no such dead letters, or none of them can be redriven."""
 
 
 class CommandError(StreamError):

@@ -12,6 +12,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from consumers.errors import ConsumersError
 from detectors.errors import DetectorsError
@@ -45,7 +46,7 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         wide.print(title, highlight=False)
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # a cell may hold brackets, which are no markup
     wide.print(table)
 
 

@@ -134,6 +134,24 @@ def test_what_an_operator_reads_is_as_documented(newcomer: Newcomer) -> None:
     check("## `driftline alerts list --json`", [{"alerts": alerts}])
 
 
+def test_dead_letters_and_their_way_back_are_as_documented(newcomer: Newcomer) -> None:
+    # given a letter that can be redriven, and one that cannot
+    driftline, config = ".venv/bin/driftline", "examples/payments.yaml"
+    send = f"""echo '{{"payment_id": "mine"}}' | .venv/bin/python examples/send.py {config}"""
+    for topic in ("events", "commands"):
+        newcomer.run(f"{send} {topic}")
+    newcomer.run(f"{driftline} run {config} --until-idle")
+
+    listed = newcomer.run(f"{driftline} dead-letters list -c {config} --json")
+    letters = orjson.loads(listed)
+    first, last = letters["dead_letters"][0]["offset"], letters["dead_letters"][-1]["offset"]
+    command = f"{driftline} dead-letters redrive -c {config} --offsets {first}-{last} --json"
+    redriven = [newcomer.run(f"{command} {option}") for option in ("--dry-run", "--yes")]
+
+    check("## `driftline dead-letters list --json`", [letters])
+    check("## `driftline dead-letters redrive --json`", [orjson.loads(text) for text in redriven])
+
+
 def test_what_the_service_logs_is_as_documented(newcomer: Newcomer) -> None:
     command = ".venv/bin/driftline run examples/payments.yaml --until-idle --log-format json"
     newcomer.run(command)
