@@ -129,15 +129,19 @@ def restore(
     _check_configuration(
         configuration, ahead.configuration, use_journal_configuration=use_journal_configuration
     )
+    published: list[Published] = []
+    captures: list[Capture] = []
     if base is None:
-        state, published = Shard(plan_of(configuration, start), shard), []
+        state = Shard(plan_of(configuration, start), shard)
         engines = first.engines or {}
     else:
-        # A rollback's snapshot is published by its own entry, which it cannot know of.
-        published = _after(published_at(base), next(replay.entries(since)))
         state = load_shard(configuration, shard, base)
         engines = dict(base.header.versions)
-    captures: list[Capture] = []
+        # A rollback's snapshot is published by its own entry, which it cannot know of; and of two
+        # versions cut by one entry it may be the only one that was written.
+        own = next(replay.entries(since))
+        published = _after(published_at(base), own)
+        captures += _unwritten(state, own, published, ahead)
     entries = records = 0
     for entry, step in replay.steps(since):
         entries += 1
@@ -149,13 +153,7 @@ def restore(
         if found != entry.digest:
             raise _diverged(shard, entry, found, engines)
         published = _after(published, entry)
-        captures += [
-            capture_of(
-                state, entry.journal, entry.sequence, entry.end, "version", number, published
-            )
-            for outcome in entry.outcomes
-            if (number := cut_version(outcome)) is not None and number not in ahead.published
-        ]
+        captures += _unwritten(state, entry, published, ahead)
         on_progress(entry.sequence, last.sequence)
     return Restored(
         shard=state,
@@ -303,6 +301,17 @@ class _Ahead:
             configuration = entry.configuration or configuration
             published |= {named["version"] for named in entry.published if "version" in named}
         return cls(configuration, published)
+
+
+def _unwritten(
+    state: Shard, entry: Entry, published: list[Published], ahead: _Ahead
+) -> list[Capture]:
+    """The versions that an entry cut and that no later one publishes, of the state after it."""
+    return [
+        capture_of(state, entry.journal, entry.sequence, entry.end, "version", number, published)
+        for outcome in entry.outcomes
+        if (number := cut_version(outcome)) is not None and number not in ahead.published
+    ]
 
 
 def _applied(
