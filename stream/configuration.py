@@ -11,7 +11,7 @@ import difflib
 import os
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -175,18 +175,26 @@ def from_semantic(configuration: Configuration, semantic: dict[str, Any]) -> Con
     return parse({**keep, **semantic}, "the journal's configuration")
 
 
-def difference(mine: dict[str, Any], theirs: dict[str, Any], prefix: str = "") -> list[str]:
+def difference(mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """Where two semantic configurations differ: `field: theirs → mine`, a line each."""
-    lines: list[str] = []
+    return [
+        f"{name}: {right!r} in the journal, {left!r} in the file"
+        for name, right, left in differing(mine, theirs)
+    ]
+
+
+def differing(
+    mine: dict[str, Any], theirs: dict[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """The fields in which two semantic configurations differ, each with theirs and mine."""
     for name in sorted({*mine, *theirs}):
         left, right = mine.get(name), theirs.get(name)
         if left == right:
             continue
         if isinstance(left, dict) and isinstance(right, dict):
-            lines += difference(left, right, f"{prefix}{name}.")
+            yield from differing(left, right, f"{prefix}{name}.")
         else:
-            lines.append(f"{prefix}{name}: {right!r} in the journal, {left!r} in the file")
-    return lines
+            yield f"{prefix}{name}", right, left
 
 
 def _check_variables() -> None:

@@ -11,6 +11,7 @@ from stream.cli import output
 from stream.cli.alerts import alerts_app
 from stream.cli.backtest import backtest_command
 from stream.cli.bench import bench_command
+from stream.cli.config import config_app
 from stream.cli.dead_letters import dead_letters_app
 from stream.cli.ingest import ingest_command
 from stream.cli.models import models_app
@@ -35,6 +36,7 @@ app.command("bench")(bench_command)
 app.command("rollback")(rollback_command)
 app.command("status")(status_command)
 app.add_typer(alerts_app, name="alerts")
+app.add_typer(config_app, name="config")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(models_app, name="models")
 app.add_typer(snapshots_app, name="snapshots")
