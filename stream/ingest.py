@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from consumers.partitioning import partition_for
 from consumers.record import NewRecord, Record
@@ -49,7 +50,8 @@ def ingest(
     Raises
     ------
     ConfigurationError
-        The labels cannot be joined to the events as configured.
+        The labels cannot be joined to the events as configured, or the file no longer holds what
+        an earlier run took from it.
     FileError, LogError
         The file cannot be read, or the log cannot be written.
     """
@@ -59,9 +61,19 @@ def ingest(
     merged = merged_records(configuration, path, labels)
     first = next(merged)
     name = _name_of(path, first[1])
-    start = _resume_at(log, partitions, name)
+    last = _last_taken(log, partitions, name)
     records = enumerate(chain([first], merged))
-    skipped = sum(1 for _ in islice(records, start))
+    skipped = 0
+    for number, (_, record) in islice(records, 0 if last is None else last.number + 1):
+        skipped += 1
+        if last is not None and number == last.number and not last.equals(record):
+            # Going on by number would leave out rows and repeat labels: those of a file that grew
+            # stand elsewhere in the merged order.
+            raise ConfigurationError(
+                f"{path} was ingested up to its record {number}, which is another one now",
+                "give the file and the label options as they were, or give what is new as a file "
+                "with a name of its own",
+            )
     written = 0
     started = time.monotonic()
     size = BATCH_RECORDS if rate is None else max(1, min(BATCH_RECORDS, round(rate / 10)))
@@ -134,24 +146,35 @@ def _name_of(path: Path, first: Record) -> bytes:
     return f"{path.name}:{sha256(first.value or b'').hexdigest()[:12]}".encode()
 
 
-def _resume_at(log: Log, partitions: int, name: bytes) -> int:
-    """The number of the first record of this file that the log does not have."""
+class _Taken(NamedTuple):
+    """A record of a file as it is on the log."""
+
+    number: int
+    topic: str
+    value: bytes | None
+
+    def equals(self, record: Record) -> bool:
+        return (self.topic, self.value) == (record.topic, record.value)
+
+
+def _last_taken(log: Log, partitions: int, name: bytes) -> _Taken | None:
+    """The last record of this file that the log has; None if it has none."""
     found = [
-        number
+        last
         for topic in ("events", "labels")
         for partition in range(partitions)
-        if (number := _last_number(log, topic, partition, name)) is not None
+        if (last := _last_in(log, topic, partition, name)) is not None
     ]
-    return max(found) + 1 if found else 0
+    return max(found, key=lambda taken: taken.number, default=None)
 
 
-def _last_number(log: Log, topic: str, partition: int, name: bytes) -> int | None:
+def _last_in(log: Log, topic: str, partition: int, name: bytes) -> _Taken | None:
     for records in _backwards(log, topic, partition):
         last = None
         for record in records:
             headers = dict(record.headers)
             if headers.get(FILE_HEADER) == name:
-                last = int(headers[ROW_HEADER])
+                last = _Taken(int(headers[ROW_HEADER]), topic, record.value)
         if last is not None:
             return last
     return None

@@ -78,4 +78,8 @@ def run() -> int:
         # The reader of our output has gone; there is nobody left to tell.
         sys.stdout = None
         return output.OK
+    except OSError as error:
+        # Such as a full disk behind stdout; what is still buffered must not fail again at the end.
+        sys.stdout = None
+        return output.report_system(error)
     return code if isinstance(code, int) else output.OK

@@ -44,7 +44,7 @@ def backtest_command(
             # An input that is refused must not cost what is in this file.
             effective, source = with_labels(configuration, labels)
             check_source(effective, input_file, source)
-            file = stack.enter_context(_open(predictions))
+            file = stack.enter_context(_open(predictions, input_file))
             on_output = partial(_note_and_write, refused, file)
         result = backtest(
             configuration,
@@ -102,8 +102,12 @@ def _print(report: dict[str, Any], refused: dict[str, str]) -> None:
     say(f"\n{number(report['events_per_second'])} events/s; digest {report['digest'][:16]}")
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path, input_file: Path) -> BinaryIO:
     try:
+        if path.exists() and path.samefile(input_file):
+            raise StreamError(
+                f"the predictions would overwrite the input, {path}", "name another file"
+            )
         return path.open("wb")
     except OSError as error:
         raise StreamError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -29,8 +30,10 @@ def ingest_command(
 
     Example: driftline ingest flights.yaml --input flights.csv --label late --label-time arrived_at
     """
-    if rate is not None and rate <= 0:
-        raise ConfigurationError(f"--rate must be above 0, and this is {rate:g}", "such as 1000")
+    if rate is not None and not 0 < rate < math.inf:
+        raise ConfigurationError(
+            f"--rate must be a finite number above 0, and this is {rate:g}", "such as 1000"
+        )
     configuration = load_file(config)
     labels = options.label_source(label, label_time, label_delay)
     check_ingest(configuration, input_file, labels)  # before a log is made that nothing goes into

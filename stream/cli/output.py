@@ -61,6 +61,14 @@ def report(error: Exception) -> int:
     return STOPPED if isinstance(error, (ShardStoppedError, DivergedError)) else WRONG_INPUT
 
 
+def report_system(error: OSError) -> int:
+    """Says what the operating system refused, and where it says so."""
+    place = "" if error.filename is None else f"{error.filename}: "
+    sys.stderr.write(f"error: a file cannot be read or written: {place}{error.strerror or error}\n")
+    sys.stderr.write("hint: is there space on the disk, and where the output goes?\n")
+    return WRONG_INPUT
+
+
 def report_usage(error: Any) -> int:
     """Says what is wrong with how a command was called; a command without arguments shows help."""
     context = error.ctx

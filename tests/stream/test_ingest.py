@@ -131,6 +131,30 @@ def test_a_file_that_has_grown_is_taken_up_where_it_ended(tmp_path):
     assert [record.key for record in records(log, "events")][-1] == b"e12"
 
 
+@pytest.mark.parametrize("changed", ["grown", "delayed", "edited"])
+def test_a_file_whose_records_stand_elsewhere_now_is_refused_and_nothing_is_written(
+    tmp_path, changed
+):
+    # given a file whose labels come after its events, so that rows added later would stand among
+    # records that were numbered without them
+    path = write_csv(tmp_path / "rows.csv", rows(10))
+    log = new_log()
+    ingest(log, CONFIGURATION, path, LATE)
+    before = records(log, "events"), records(log, "labels")
+
+    # when it grows, its labels come at other times, or its last row is another
+    labels = LabelSource("y", delay=timedelta(seconds=0)) if changed == "delayed" else LATE
+    now = rows(13) if changed == "grown" else rows(10)
+    if changed != "grown":
+        now[-1]["y"] = not now[-1]["y"]
+    write_csv(path, now)
+
+    # then going on by number would lose events
+    with pytest.raises(ConfigurationError, match="ingested up to its record 19"):
+        ingest(log, CONFIGURATION, path, labels)
+    assert (records(log, "events"), records(log, "labels")) == before
+
+
 def test_an_event_and_its_label_lie_in_the_partition_of_their_key(tmp_path):
     path = write_csv(tmp_path / "rows.csv", rows(40))
     log = new_log(4)

@@ -71,6 +71,31 @@ def test_a_refused_input_leaves_an_earlier_predictions_file_alone(driftline, con
     assert kept.read_text() == "precious\n"
 
 
+def test_predictions_never_overwrite_the_input(driftline, config, file, tmp_path):
+    rows = file.read_bytes()
+    link = tmp_path / "link.csv"
+    link.symlink_to(file)
+    for path in (file, link):
+        said = driftline("backtest", config(), "--input", file, "--predictions", path)
+        assert "would overwrite the input" in said.refusal()[0]
+        assert file.read_bytes() == rows
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("options", ["--json", "--predictions=/dev/full"])
+def test_a_full_disk_behind_the_output_is_an_error_line_and_a_hint(config, file, options):
+    command = [sys.executable, "-m", "stream.cli.main", "backtest", config(), "--input", file]
+    with Path("/dev/full").open("wb") as full:
+        said = subprocess.run(
+            [*command, options], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert said.returncode == 2
+    error, hint = said.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert "No space left" in error
+    assert hint.startswith("hint: ")
+
+
 def test_ingest_and_run_do_what_backtest_did(driftline, config, file):
     digest = driftline("backtest", config(), "--input", file, "--json").json()["digest"]
     said = driftline("ingest", config(), "--input", file, "--json")
@@ -146,6 +171,8 @@ BAD_CALLS: dict[str, tuple[list[str], str]] = {
         "cannot be written",
     ),
     "no rate": (["ingest", "--input", "rows.csv", "--rate", "0"], "above 0"),
+    "a rate without end": (["ingest", "--input", "rows.csv", "--rate", "inf"], "finite"),
+    "a rate that is no number": (["ingest", "--input", "rows.csv", "--rate", "nan"], "finite"),
     "no log format": (["run", "--log-format", "xml"], "one of console, json"),
     "no snapshot": (["snapshots", "show", "41"], "no snapshot has"),
     "no input": (["backtest"], "Missing option"),
