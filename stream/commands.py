@@ -20,6 +20,8 @@ from stream.errors import CommandError
 
 TOPIC = "commands"
 
+ALIAS_PATTERN = r"^[a-z][a-z0-9._-]{0,63}$"
+
 _LOOK_BACK = 8
 
 
@@ -68,7 +70,7 @@ class AliasCommand(_Command):
     """Move an alias to a version."""
 
     command: Literal["alias"] = "alias"
-    alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,63}$")]
+    alias: Annotated[str, Field(pattern=ALIAS_PATTERN)]
     version: Annotated[int, Field(ge=1)]
 
 

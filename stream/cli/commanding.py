@@ -27,7 +27,12 @@ def common(log: Log, reason: str, seen: History | None = None) -> dict[str, Any]
     """The fields that every command carries.
 
     One that was decided on from a history says so, and is refused if another came in between.
+    CommandError for a reason that is not text.
     """
+    if not reason.isprintable():
+        raise CommandError(
+            "a reason must be one line of printable text", "leave out line ends and other controls"
+        )
     return {
         "id": new_id(),
         "by": who(),

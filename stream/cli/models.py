@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from consumers.times import format_time
 from stream.cli import options, output
 from stream.cli.commanding import ReasonOption, common, write
-from stream.commands import AliasCommand, VersionCommand
+from stream.commands import ALIAS_PATTERN, AliasCommand, VersionCommand
 from stream.configuration import load_file
 from stream.errors import CommandError
 from stream.history import History, VersionInfo, read_history
@@ -66,6 +67,12 @@ def alias_command(
 
     Example: driftline models alias last-good 3 -c flights.yaml
     """
+    if re.fullmatch(ALIAS_PATTERN, alias) is None:
+        raise CommandError(
+            f"an alias is a small letter, then small letters, digits, `.`, `_` and `-`, at most 64 "
+            f"in all, not {alias!r}",
+            "such as champion or last-good",
+        )
     with open_service_log(load_file(config), create=False) as log:
         history = read_history(log)
         find(history, version)

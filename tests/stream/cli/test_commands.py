@@ -71,6 +71,16 @@ def test_a_refused_input_leaves_an_earlier_predictions_file_alone(driftline, con
     assert kept.read_text() == "precious\n"
 
 
+@pytest.mark.parametrize("reason", ["two\nlines", "\x1b[31mred", "\udcff"])
+def test_a_reason_that_is_not_a_line_of_text_is_refused_and_no_command_is_given(
+    driftline, config, file, reason
+):
+    driftline("ingest", config(), "--input", file)
+    said = driftline("models", "cut", "--reason", reason, "-c", config())
+    assert "one line of printable text" in said.refusal()[0]
+    assert driftline("models", "history", "-c", config(), "--json").json()["commands"] == []
+
+
 def test_predictions_never_overwrite_the_input(driftline, config, file, tmp_path):
     rows = file.read_bytes()
     link = tmp_path / "link.csv"
@@ -173,6 +183,8 @@ BAD_CALLS: dict[str, tuple[list[str], str]] = {
     "no rate": (["ingest", "--input", "rows.csv", "--rate", "0"], "above 0"),
     "a rate without end": (["ingest", "--input", "rows.csv", "--rate", "inf"], "finite"),
     "a rate that is no number": (["ingest", "--input", "rows.csv", "--rate", "nan"], "finite"),
+    "no alias": (["models", "alias", "A/b", "1"], "an alias is a small letter"),
+    "an empty alias": (["models", "alias", "", "1"], "an alias is a small letter"),
     "no log format": (["run", "--log-format", "xml"], "one of console, json"),
     "no snapshot": (["snapshots", "show", "41"], "no snapshot has"),
     "no input": (["backtest"], "Missing option"),
