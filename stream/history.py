@@ -128,6 +128,7 @@ def read_history(log: Log) -> History:
     outcomes: dict[str, dict[int, dict[str, Any]]] = {}
     for shard in range(shards):
         _read_shard(log, shard, history, outcomes)
+    history.versions = dict(sorted(history.versions.items()))
     begin, end = log.begin_offset(TOPIC, 0), log.end_offset(TOPIC, 0)
     for record in log.read(TOPIC, 0, begin, end):
         try:
