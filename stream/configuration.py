@@ -29,6 +29,7 @@ from learners.snapshots.settings import SnapshotsSettings
 from learners.spec import build_model
 from learners.threshold import check_threshold
 from stream.errors import ConfigurationError
+from stream.telemetry.settings import MetricsSettings
 
 DEFAULT_FILE = "driftline.yaml"
 PREFIX = "DRIFTLINE_"
@@ -67,6 +68,7 @@ class Configuration(BaseModel):
     detectors: tuple[DetectorSettings, ...] = ()
     alerts: AlertSettings = AlertSettings()
     snapshots: SnapshotsSettings = SnapshotsSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     def semantic(self) -> dict[str, Any]:
         """The part that decides what is computed, as built-ins; equal where two mean the same."""

@@ -19,6 +19,7 @@ from stream.shard.checkpoint import Checkpointer, Snapshots
 from stream.shard.restore import Restored, restore
 from stream.shard.rollback import Rollbacks
 from stream.shard.runner import Faults, ShardRunner
+from stream.telemetry.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class Worker:
         Called with the name of each boundary that is passed; may raise (simulation).
     on_restored
         Called when a shard has been recovered.
+    telemetry
+        What the worker tells of itself; by default nobody listens.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
         faults: Faults = lambda boundary: None,
         on_restored: Callable[[int, Restored], None] = lambda shard, restored: None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.configuration = configuration
         self.transport = transport
@@ -70,6 +74,7 @@ class Worker:
         self._clock = clock
         self._faults = faults
         self._on_restored = on_restored
+        self._telemetry = telemetry or Telemetry(configuration.name)
         self._stopping = False
 
     def run(self) -> None:
@@ -106,7 +111,9 @@ class Worker:
         for shard, inputs in polled.inputs.items():
             self.runners[shard].offer(inputs)
         self._faults("polled")
-        return self._step()
+        stepped = self._step()
+        self._telemetry.turned(self.runners)
+        return stepped
 
     def leave(self) -> None:
         """Snapshots every shard that has moved since its last one, and publishes the snapshots."""
@@ -128,6 +135,7 @@ class Worker:
     def _step(self, *, publish_only: bool = False) -> bool:
         commits = []
         prepared = []
+        started_s = time.perf_counter()
         for runner in self.runners.values():
             commit = runner.prepare(publish_only=publish_only)
             if commit is not None:
@@ -139,9 +147,11 @@ class Worker:
         self._faults("committed")
         for runner in prepared:
             runner.confirmed()
+        self._telemetry.stepped(time.perf_counter() - started_s)
         return True
 
     def _gain(self, shard: int) -> None:
+        self._telemetry.recovering()
         restored = restore(
             self.transport,
             shard,
@@ -165,7 +175,12 @@ class Worker:
             restored.positions,
             checkpointer,
             Admission(self._clock),
-            Rollbacks(self.transport, self._snapshots.archive, self.configuration),
+            Rollbacks(
+                self.transport,
+                self._snapshots.archive,
+                self.configuration,
+                lambda entry, last: self._telemetry.beat(),
+            ),
             announce=restored.announce,
             clock=self._clock,
             faults=self._faults,
@@ -178,6 +193,7 @@ class Worker:
 
     def _check_stop(self, entry: int, last: int) -> None:
         """Gives up a replay when told to stop: it changes nothing, and may take long."""
+        self._telemetry.beat()
         if self._stopping:
             raise StoppedError
 

@@ -16,6 +16,8 @@ from stream.configuration import load_file
 from stream.errors import ConfigurationError
 from stream.opening import open_snapshots, open_worker_transport
 from stream.shard.restore import Restored
+from stream.telemetry.server import serve
+from stream.telemetry.telemetry import Telemetry
 from stream.worker import Worker
 
 log = logging.getLogger("driftline")
@@ -51,10 +53,12 @@ def run_command(
         )
     configuration = load_file(config)
     _log_to_stderr(log_format)
+    telemetry = Telemetry(configuration.name)
     # The log first: one of another service is refused before a key is made for this one.
     with (
         open_worker_transport(configuration) as transport,
         open_snapshots(configuration) as snapshots,
+        serve(configuration.metrics, telemetry),
     ):
         worker = Worker(
             configuration,
@@ -62,6 +66,7 @@ def run_command(
             snapshots,
             use_journal_configuration=use_journal_config,
             on_restored=_say_restored,
+            telemetry=telemetry,
         )
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: worker.stop())

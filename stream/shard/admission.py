@@ -83,6 +83,10 @@ class Admission:
         self._idle_since_s = self._waiting_since_s = None
         return self._step(positions, taken.counts, (), taken.merged)
 
+    def left(self, positions: Mapping[str, int]) -> dict[str, int]:
+        """How far each input's end, as last polled, lies beyond what is applied."""
+        return {name: max(0, end - positions[name]) for name, end in self._ends.items()}
+
     def commands(self) -> list[Record]:
         """The commands in hand that no step holds yet."""
         return self._buffers["commands"]

@@ -9,6 +9,7 @@ from learners.snapshots.archive import SnapshotArchive
 from learners.snapshots.keyfile import open_keyring
 from learners.snapshots.opening import open_store
 from stream.shard.checkpoint import Snapshots
+from stream.telemetry.telemetry import Telemetry
 from stream.worker import Worker
 from tests.simulation.executors import Immediate
 from tests.stream.builders import configuration
@@ -25,13 +26,19 @@ class Clock:
 
 
 @contextmanager
-def worker(log: MemoryLog, clock: Clock | None = None, **fields: Any) -> Iterator[Worker]:
+def worker(
+    log: MemoryLog,
+    clock: Clock | None = None,
+    telemetry: Telemetry | None = None,
+    /,
+    **fields: Any,
+) -> Iterator[Worker]:
     """A worker that has joined the log; it leaves without a last snapshot."""
     one = configuration(**fields)
     archive = SnapshotArchive(open_store(one.snapshots), open_keyring(one.snapshots))
     transport = log.join()
     try:
         snapshots = Snapshots(one.snapshots, archive, Immediate())
-        yield Worker(one, transport, snapshots, clock=clock or Clock())
+        yield Worker(one, transport, snapshots, clock=clock or Clock(), telemetry=telemetry)
     finally:
         transport.close()

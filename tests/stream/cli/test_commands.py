@@ -211,6 +211,8 @@ BAD_SERVICES: dict[str, tuple[dict[str, Any], str]] = {
     "no such log": ({"log": "sqllite:x"}, "a log is"),
     "no such store": ({"snapshots": {"url": "ftp://x"}}, "ftp"),
     "no key": ({"snapshots": {"key": "5" * 60}}, "64 hexadecimal digits"),
+    "no such port": ({"metrics": {"port": 70_000}}, "`metrics.port`"),
+    "another's address": ({"metrics": {"host": "203.0.113.1", "port": 0}}, "cannot be served"),
     "no such role": ({"topics": {"evnts": "x"}}, "unknown field `topics.evnts`"),
 }
 
