@@ -200,6 +200,10 @@ def _check_range(log: Log, history: History, skip: SkipRange) -> None:
         raise CommandError(f"the range {skip} ends before it begins", "write the lower one first")
     begin = log.begin_offset(skip.topic, skip.partition)
     end = log.end_offset(skip.topic, skip.partition)
+    if begin == end:
+        raise CommandError(
+            f"{skip.topic} partition {skip.partition} holds no records", "there is nothing to skip"
+        )
     if skip.first < begin or skip.last >= end:
         raise CommandError(
             f"{skip.topic} partition {skip.partition} holds offsets {begin} to {end - 1}, "

@@ -342,6 +342,9 @@ class TestPaused:
         service.run()
         for shard in range(2):
             assert [o.get("version") for o in service.outcomes(shard)] == [1, 2, 3, 4]
+        # then: what its models descend from is another matter
+        parents = [service.state(shard).parts.versions.numbered[3].parent for shard in range(2)]
+        assert parents == [1, 2]
         versions = read_history(service.log).versions
         assert [len(version.cuts) for version in versions.values()] == [2, 1, 2, 2]
 
@@ -374,7 +377,12 @@ class TestPaused:
         service.event("f0", 0, shard=1)
         service.run()
         service.skip("events", 0, 1)
+        # and: the other shard could be rebuilt from nothing either
         service.log.trim("events", 0, 2)
+        service.log.trim("events", 1, 1)
+        key = read_history(service.log).versions[1].cuts[1].key
+        assert key is not None
+        service.store.delete(key)
         service.run()
         worker = service.run()
         assert "begins at 2" in (worker.runners[0].paused or "")
