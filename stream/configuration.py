@@ -112,7 +112,7 @@ def load_file(given: Path | None = None, **overrides: Any) -> Configuration:
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"the configuration {path} is not UTF-8: {error}") from error
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         place = f" in line {where.line + 1}" if where is not None else ""
@@ -216,6 +216,22 @@ def _check_variables() -> None:
                 f"unknown variable `{name}` in the environment",
                 f"did you mean `{PREFIX}{nearest[0].upper()}`?" if nearest else f"unset {name}",
             )
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key that comes twice is an error: of two models one would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the field {key!r} is there twice", problem_mark=key_node.start_mark
+                )
+            if isinstance(key, str):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ StreamError                          the root; carries `hint`
 ├── AlertError                       no such alert, or no such severity
 ├── DeadLetterError                  no such dead letters, or none of them can be redriven
 ├── CommandError                     a command that is refused: its outcome says why
+├── ShardPausedError                 a shard waits for a rollback that cannot be carried out
 ├── RollbackError                    a rollback's state cannot be loaded or rebuilt here
 └── ShardStoppedError                a learner failed on a record; nothing of its step was committed
 """
@@ -72,6 +73,10 @@ class DeadLetterError(StreamError):
 
 class CommandError(StreamError):
     """A command that cannot be applied; the refusal is its outcome, on every shard alike."""
+
+
+class ShardPausedError(StreamError):
+    """A shard waits, as do its events, until a rollback that it cannot carry out is replaced."""
 
 
 class RollbackError(StreamError):

@@ -12,12 +12,18 @@ from learners.snapshots.archive import SnapshotArchive
 from learners.snapshots.keyfile import open_keyring
 from learners.snapshots.opening import open_store
 from stream.configuration import Configuration
+from stream.errors import ConfigurationError
 from stream.shard.checkpoint import Snapshots
 
 
 @contextmanager
 def open_service_log(configuration: Configuration, *, create: bool) -> Iterator[Log]:
     """The service's log, as any process may use it; its topics are made if `create` says so."""
+    if configuration.log == "memory:":
+        raise ConfigurationError(
+            "a log in memory ends with its process, so nothing could be read from it",
+            "set `log: sqlite:PATH`; `driftline backtest` needs no log",
+        )
     log = open_log(configuration.log, configuration.name, configuration.topics)
     try:
         if create:

@@ -52,7 +52,8 @@ def open_keyring(settings: SnapshotsSettings, *, create: bool = True) -> Keyring
             raise KeyMissingError(
                 f"the key of the snapshots in {folder} must be in {path}; that file is gone",
                 hint="put it back from a backup; if it is lost, move the folder away: the "
-                "snapshots cannot be trusted again, and the state is rebuilt from the log",
+                "snapshots cannot be trusted again, and a state that was never rolled back is "
+                "rebuilt from the log",
             )
         if not create:
             raise KeyMissingError(

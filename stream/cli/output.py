@@ -17,7 +17,7 @@ from rich.text import Text
 from consumers.errors import ConsumersError
 from detectors.errors import DetectorsError
 from learners.errors import LearnersError
-from stream.errors import DivergedError, ShardStoppedError, StreamError
+from stream.errors import DivergedError, ShardPausedError, ShardStoppedError, StreamError
 
 OK = 0
 WRONG_INPUT = 2
@@ -58,7 +58,8 @@ def report(error: Exception) -> int:
         sys.stderr.write(f"  {line}\n")
     hint = getattr(error, "hint", None) or "`driftline COMMAND --help` and the README say more"
     sys.stderr.write(f"hint: {' '.join(str(hint).split())}\n")
-    return STOPPED if isinstance(error, (ShardStoppedError, DivergedError)) else WRONG_INPUT
+    stopped = (ShardStoppedError, ShardPausedError, DivergedError)
+    return STOPPED if isinstance(error, stopped) else WRONG_INPUT
 
 
 def report_system(error: OSError) -> int:

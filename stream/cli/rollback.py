@@ -9,6 +9,8 @@ import typer
 
 from consumers.times import format_time
 from consumers.transport import Log
+from learners.snapshots.opening import open_store
+from learners.snapshots.store import SnapshotStore
 from stream.cli import options, output
 from stream.cli.commanding import (
     DryRunOption,
@@ -61,10 +63,12 @@ def rollback_command(
 
     Example: driftline rollback --skip labels:0:1200-1950 -c flights.yaml --reason "flipped labels"
     """
-    with open_service_log(load_file(config), create=False) as log:
+    configuration = load_file(config)
+    with open_service_log(configuration, create=False) as log:
         history = read_history(log)
         check_quiet(history)
         target = _target(history, version, alias, as_of, empty=empty, skip=skip or [])
+        _check_stored(open_store(configuration.snapshots), target)
         plan = _plan(log, history, target)
         if not as_json or dry_run:
             for line in plan:
@@ -142,6 +146,17 @@ def _check_ready(history: History, version: VersionInfo) -> None:
             f"version {number} has no snapshot on the shards {sorted(missing)}",
             "it is not written yet, or retired; driftline models versions shows which are ready",
         )
+
+
+def _check_stored(store: SnapshotStore, target: dict[str, Any]) -> None:
+    """Refuses a version whose snapshots are gone: the command would pause the service."""
+    for shard, key in target.get("snapshots", {}).items():
+        if store.head(key) is None:
+            raise CommandError(
+                f"the snapshot of version {target['version']} for shard {shard} is not in "
+                f"{store.name}",
+                "put it back from a backup, or roll back to another version",
+            )
 
 
 def _range(text: str) -> SkipRange:

@@ -13,7 +13,7 @@ import typer
 
 from stream.cli import options
 from stream.configuration import load_file
-from stream.errors import ConfigurationError
+from stream.errors import ConfigurationError, ShardPausedError
 from stream.opening import open_snapshots, open_worker_transport
 from stream.shard.restore import Restored
 from stream.telemetry.server import serve
@@ -76,6 +76,11 @@ def run_command(
         else:
             worker.run()
         for shard, runner in worker.runners.items():
+            if until_idle and runner.paused is not None:
+                raise ShardPausedError(
+                    f"shard {shard} is paused: {runner.paused}",
+                    "put the snapshot back and run again, or roll back to another version",
+                )
             parts = runner.shard.parts
             so_far = {
                 "events": parts.events,

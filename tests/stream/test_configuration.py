@@ -338,3 +338,10 @@ def test_a_difference_names_each_field_with_both_values():
         "seed: 2 in the journal, 1 in the file",
     ]
     assert difference(mine, mine) == []
+
+
+def test_a_field_that_is_there_twice_is_refused(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("name: shop\ntask: binary\nevents: {id: a, time: b}\ntask: regression\n")
+    with pytest.raises(ConfigurationError, match="line 4: the field 'task' is there twice"):
+        load_file(path)
