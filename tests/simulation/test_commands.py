@@ -28,7 +28,7 @@ from tests.simulation.streams import Meant
 from tests.simulation.world import BOUNDARIES, Crash, busy
 
 # Two where one entry cuts two versions, and a worker dies with only one of them written.
-SEEDS = (*range(45), 220, 301)
+SEEDS = (*range(36), 220, 301)
 MOST_DEATHS = 10
 
 
@@ -50,6 +50,12 @@ def test_commands_have_one_outcome_wherever_workers_die(seed: int):
     _start_twice(world, worker)
     for shard in range(drawn.shards):
         _check_snapshots(world, shard)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(36, 1_000), ids=lambda seed: f"seed-{seed}")
+def test_commands_in_many_more_worlds(seed: int):
+    test_commands_have_one_outcome_wherever_workers_die(seed)
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)

@@ -23,8 +23,8 @@ from tests.simulation.spied import Spied
 from tests.simulation.streams import Meant
 from tests.simulation.world import World, busy
 
-SEEDS = 40
-ALONE_SEEDS = 30
+SEEDS = 30
+ALONE_SEEDS = 20
 
 
 @pytest.mark.parametrize("seed", range(SEEDS), ids=lambda seed: f"seed-{seed}")
@@ -37,6 +37,13 @@ def test_a_skip_predicts_what_a_run_predicts_that_never_saw_the_records(seed: in
     # Then from its last rollback on it says what the clean run says, and is what that is
     check_like_clean_runs(world, worker)
     worker.transport.close()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(SEEDS, 1_000), ids=lambda seed: f"seed-{seed}")
+def test_skips_in_many_more_streams(seed: int):
+    test_a_skip_predicts_what_a_run_predicts_that_never_saw_the_records(seed)
+    test_in_a_log_written_beforehand_a_skip_is_a_service_that_got_less(seed)
 
 
 def _world(drawn: Drawn) -> Spied:
