@@ -184,7 +184,7 @@ def _check_snapshots(world: Spied, shard: int) -> None:
 def _start_twice(world: Spied, worker: Worker) -> None:
     """Whoever starts next has nothing to replay, and stands where the last one stood; an orphan as
     new as the newest snapshot is seen to be one by the second."""
-    world.deaths.most = 0
+    world.deaths.most, world.deaths.sure = 0, ""
     for _ in range(2):
         again = world.start()
         world.work(again)
