@@ -31,14 +31,6 @@ def engines() -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Founding:
-    """What entry 0 fixes for ever."""
-
-    service: str
-    partitions: int
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """One step of one shard.
 
