@@ -91,9 +91,11 @@ class Worker:
         self.leave()
 
     def run_until_idle(self) -> None:
-        """Works until every input of every shard is at its end and nothing is left to publish."""
-        while self.turn(0.0) or self._is_busy():
-            pass
+        """Works until every input of every shard is at its end and nothing is left to publish, or
+        until `stop`."""
+        with suppress(StoppedError):
+            while not self._stopping and (self.turn(0.0) or self._is_busy()):
+                pass
 
     def stop(self) -> None:
         """Makes `run` end after the step in hand; safe in a signal handler."""

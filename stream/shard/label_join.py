@@ -6,7 +6,6 @@ from the event's own time on the shard's clock.
 
 from __future__ import annotations
 
-from consumers.decoding import LabelDecoder
 from consumers.errors import RejectedError
 from consumers.held import Held
 from consumers.pending import Pending
@@ -32,7 +31,7 @@ class LabelJoin:
     def __init__(self, effects: Effects) -> None:
         plan = effects.plan
         self._effects = effects
-        self._decode = LabelDecoder(plan.configuration.events.max_bytes).decode
+        self._decode = plan.decode_label
         self._wait_ms = plan.wait_ms
         self.due_ms = self._next_due_ms()
 

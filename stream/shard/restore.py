@@ -94,8 +94,6 @@ def restore(
         A replayed step gave another digest than the journal has.
     EngineChangedError
         The snapshot was written under another River, and its probes predict differently now.
-    StoreError
-        The store cannot be reached.
     """
     started = time.perf_counter()
     begin = transport.begin_offset(journal.TOPIC, shard)

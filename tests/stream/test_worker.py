@@ -127,3 +127,12 @@ def test_a_command_is_refused_in_the_journal_and_is_a_dead_letter():
     ]
     [letter] = log.read("dead-letters", 0, 0)
     assert dict(letter.headers)["reason"] == b"bad_command"
+
+
+def test_a_stop_ends_a_run_that_is_to_end_when_idle_too():
+    log = MemoryLog()
+    log.create_topics(1)
+    with worker(log) as one:
+        one.stop()
+        one.run_until_idle()
+        assert one.runners == {}
