@@ -42,7 +42,7 @@ NOT_BUILT = {
 }
 """Fields that DESIGN names and this driftline does not have yet."""
 
-_README = "see the configuration's table in the README"
+_DOCS = "docs/configuration.md lists the fields"
 
 SEMANTIC = ("events", "labels", "task", "threshold", "seed", "model", "detectors", "alerts")
 
@@ -50,7 +50,7 @@ SEMANTIC = ("events", "labels", "task", "threshold", "seed", "model", "detectors
 class Configuration(BaseModel):
     """Everything that can be configured.
 
-    See README for each field, with an example.
+    See docs/configuration.md for each field.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -163,7 +163,7 @@ def parse(content: dict[str, Any], origin: str) -> Configuration:
     except ValidationError as error:
         raise _explained(error, origin) from error
     except (LearnersError, DetectorsError) as error:
-        raise ConfigurationError(f"{origin}: {error}", error.hint or _README) from error
+        raise ConfigurationError(f"{origin}: {error}", error.hint or _DOCS) from error
     return configuration
 
 
@@ -289,7 +289,7 @@ def _explained(error: ValidationError, origin: str) -> ConfigurationError:
             message = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
             message = message.replace("datetime.timedelta(0)", "0s")
     cause = context.get("error")
-    hint = getattr(cause, "hint", None) or context.get("hint") or _README
+    hint = getattr(cause, "hint", None) or context.get("hint") or _DOCS
     plain = given is None or isinstance(given, (str, int, float))
     said = cause is not None or "hint" in context or place.secret or not plain
     shown = "" if said else f", not {'null' if given is None else repr(given)}"

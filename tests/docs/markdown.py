@@ -9,6 +9,9 @@ from tests.house.files import ROOT
 
 DOCUMENTS = (ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md")))
 
+RUN = (ROOT / "README.md", ROOT / "docs" / "commands.md", ROOT / "docs" / "messages.md")
+"""The documents whose shell commands are run, in the order in which a reader comes to them."""
+
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 _CODE = re.compile(r"`([^`\n]+)`")
 

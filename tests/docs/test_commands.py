@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.docs.markdown import DOCUMENTS, commands, section
+from tests.docs.markdown import DOCUMENTS, RUN, commands, section
 from tests.docs.newcomer import Newcomer
 from tests.docs.shapes import differences, documented, missing
 from tests.house.files import ROOT
@@ -17,11 +17,11 @@ from tests.house.files import ROOT
 pytestmark = [pytest.mark.xdist_group("docs"), pytest.mark.timeout(300)]
 
 JSON = ROOT / "docs" / "json.md"
-ACTIVITY = "var/activity.jsonl"  # where the README's back-test puts its predictions
+ACTIVITY = "var/activity.jsonl"  # where the documents' back-test puts its predictions
 
 
 def output_of(newcomer: Newcomer, *words: str) -> str:
-    """What the README's first command with these words printed."""
+    """What the first command of the documents with these words printed."""
     return next(
         output
         for command, output in newcomer.outputs.items()
@@ -37,15 +37,14 @@ def check(heading: str, values: list[Any], besides: Collection[str] = ()) -> Non
     assert set(missing(values, fields)) == set(besides)
 
 
-def test_every_command_of_the_readme_works_in_its_order(newcomer: Newcomer) -> None:
+def test_every_command_of_the_documents_works_in_its_order(newcomer: Newcomer) -> None:
     ran = {word for command in newcomer.outputs for word in command.split()}
 
     assert {"backtest", "ingest", "run", "snapshots", "bench"} <= ran
 
 
-def test_only_the_readme_shows_shell_commands() -> None:
-    # Others would have to be run here too.
-    assert [path.name for path in DOCUMENTS if commands(path)] == ["README.md"]
+def test_no_document_shows_a_shell_command_that_is_not_run() -> None:
+    assert {path for path in DOCUMENTS if commands(path)} == set(RUN)
 
 
 def test_the_makefile_has_every_target_that_the_documents_name() -> None:
@@ -80,7 +79,7 @@ def test_the_back_tests_report_and_predictions_are_as_documented(newcomer: Newco
         "--predictions servers.jsonl"
     )
 
-    # then its report, and that of the README's file with alerts, are as documented
+    # then its report, and that of the documents' file with alerts, are as documented
     reports = [orjson.loads(refused), orjson.loads(output_of(newcomer, "backtest", "--json"))]
     assert reports[0]["dead_letter_reasons"] == {"bad_time": 1}
     assert reports[1]["alerts"]

@@ -1,4 +1,4 @@
-"""What the README's tables and samples say is what the code says."""
+"""What the tables and samples of README and docs/ say is what the code says."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ from tests.docs.markdown import blocks, code_spans, commands, outside_blocks, pr
 from tests.house.files import ROOT, modules
 
 README = ROOT / "README.md"
+COMMANDS = ROOT / "docs" / "commands.md"
+CONFIGURATION = ROOT / "docs" / "configuration.md"
+MESSAGES = ROOT / "docs" / "messages.md"
 INNER_WORDS = re.compile(r"\b(?:shards?|steps?|ticks?|journals?|signals?)\b", re.I)
 
 
@@ -47,7 +50,7 @@ def commands_of(heading: str) -> list[str]:
 
 
 def test_every_field_of_the_configuration_is_in_the_table_with_its_default() -> None:
-    table = tables(section(README, "## Configuration"))[0]
+    table = tables(CONFIGURATION.read_text())[0]
     documented = {name: row[1] for row in table[1:] for name in code_spans(row[0])}
 
     assert documented == {name: shown(default) for name, default in fields(Configuration)}
@@ -83,14 +86,14 @@ def shown(default: Any) -> str:
 
 
 def test_a_variable_goes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "DRIFTLINE_EVENTS__START=latest" in README.read_text()
+    assert "DRIFTLINE_EVENTS__START=latest" in CONFIGURATION.read_text()
     monkeypatch.setenv("DRIFTLINE_EVENTS__START", "latest")
 
     assert load_file(ROOT / "examples" / "payments.yaml").events.start == "latest"
 
 
 def test_every_reason_for_a_dead_letter_is_in_the_table() -> None:
-    table = next(t for t in tables(README.read_text()) if t[0][0] == "reason")
+    table = next(t for t in tables(MESSAGES.read_text()) if t[0][0] == "reason")
     documented = {name for row in table[1:] for name in code_spans(row[0])}
     code = "".join((ROOT / path).read_text() for path in modules("consumers", "stream/shard"))
     raised = set(re.findall(r"RejectedError\(\s*\"(\w+)\"", code))
@@ -101,7 +104,7 @@ def test_every_reason_for_a_dead_letter_is_in_the_table() -> None:
 
 
 def test_every_exit_code_is_in_the_table() -> None:
-    table = next(t for t in tables(README.read_text()) if t[0][0] == "exit code")
+    table = next(t for t in tables(COMMANDS.read_text()) if t[0][0] == "exit code")
 
     assert [int(row[0]) for row in table[1:]] == [output.OK, output.WRONG_INPUT, output.STOPPED]
 
@@ -180,4 +183,4 @@ def test_every_option_of_the_command_line_is_explained() -> None:
     options = set(re.findall(r"\"(--[a-z-]+)\"", code)) - {"--version", "--config"}
 
     assert options >= {"--label-delay", "--until-idle"}
-    assert sorted(option for option in options if option not in README.read_text()) == []
+    assert sorted(option for option in options if option not in COMMANDS.read_text()) == []
