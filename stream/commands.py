@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import getpass
 import uuid
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -90,7 +92,21 @@ class RollbackCommand(_Command):
     tainted: tuple[int, ...] = ()
 
 
-Command = Annotated[VersionCommand | AliasCommand | RollbackCommand, Field(discriminator="command")]
+class ConfigCommand(_Command):
+    """Go on under another configuration: the semantic part of it, as a journal holds it.
+
+    With `keep` the models go on as they are; else new ones take their places.
+    """
+
+    command: Literal["config"] = "config"
+    configuration: dict[str, Any]
+    keep: bool
+
+
+Heavy = RollbackCommand | ConfigCommand
+"""Commands that change the state as a whole: each has a step of its own."""
+
+Command = Annotated[VersionCommand | AliasCommand | Heavy, Field(discriminator="command")]
 
 _PARSER: TypeAdapter[Command] = TypeAdapter(Command)
 
@@ -108,7 +124,7 @@ def parse_command(record: Record) -> Command:
 def is_heavy(record: Record) -> bool:
     """Whether a command changes the state as a whole, and so has a step of its own."""
     try:
-        return isinstance(parse_command(record), RollbackCommand)
+        return isinstance(parse_command(record), Heavy)
     except CommandError:
         return False
 
@@ -140,6 +156,13 @@ def last_id(log: Log) -> str | None:
             return None
         window *= 2
     return None
+
+
+def waiting(log: Log, shard: int, position: int) -> Iterator[Command]:
+    """The commands of a shard from an offset on: those that it has not applied yet."""
+    for record in log.read(TOPIC, shard, position):
+        with suppress(CommandError):
+            yield parse_command(record)
 
 
 def give(log: Log, command: Command) -> list[int]:

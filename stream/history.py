@@ -68,6 +68,13 @@ class History:
             cut.key is not None for cut in version.cuts.values()
         )
 
+    def configuration_at(self, version: VersionInfo) -> dict[str, Any] | None:
+        """The semantic configuration that a version was cut under; None if the journal no longer
+        reaches back to it."""
+        cut = version.cuts.get(0)
+        known = [body for at, body in self.configurations if cut is not None and at <= cut.sequence]
+        return known[-1] if known else None
+
     def pending(self) -> list[GivenCommand]:
         """The commands that some shard has not applied yet."""
         return [given for given in self.commands if len(given.outcomes) < self.shards]

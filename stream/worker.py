@@ -71,6 +71,7 @@ class Worker:
         self.runners: dict[int, ShardRunner] = {}
         self._snapshots = snapshots
         self._use_journal_configuration = use_journal_configuration
+        self._has_changed = False
         self._clock = clock
         self._faults = faults
         self._on_restored = on_restored
@@ -148,7 +149,7 @@ class Worker:
         self.transport.commit(commits)
         self._faults("committed")
         for runner in prepared:
-            runner.confirmed()
+            self._has_changed |= runner.confirmed()
         self._telemetry.stepped(time.perf_counter() - started_s)
         return True
 
@@ -159,7 +160,9 @@ class Worker:
             shard,
             self.configuration,
             self._snapshots,
-            use_journal_configuration=self._use_journal_configuration,
+            # A command may have put another configuration in force than the file that this worker
+            # was started with.
+            use_journal_configuration=self._use_journal_configuration or self._has_changed,
             on_progress=self._check_stop,
         )
         checkpointer = Checkpointer(

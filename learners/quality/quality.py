@@ -289,6 +289,10 @@ class Quality:
         quality._window.extend(map(tuple, state["entries"]))
         return quality
 
+    def under_wait(self, wait_ms: int | None) -> Quality:
+        """The same counts under another wait for labels: which periods are mature follows it."""
+        return self.load({**self.dump(), "wait_ms": wait_ms})
+
     def _event_at(self, time_ms: int) -> Any:
         folds = self._buckets.folds
         span = self._buckets.find(time_ms)

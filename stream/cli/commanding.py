@@ -10,7 +10,15 @@ import typer
 
 from consumers.transport import Log
 from stream.cli import output
-from stream.commands import Command, give, last_id, new_id, who
+from stream.commands import (
+    Command,
+    ConfigCommand,
+    RollbackCommand,
+    give,
+    last_id,
+    new_id,
+    who,
+)
 from stream.errors import CommandError
 from stream.history import History
 
@@ -54,11 +62,14 @@ def confirm(question: str, *, yes: bool) -> bool:
 
 
 def check_quiet(history: History) -> None:
-    """Refuses while another rollback has not been applied by every shard."""
+    """Refuses while a command that changes the state as a whole has not been applied by every
+    shard."""
     for given in history.pending():
-        if given.command.command == "rollback":
+        command = given.command
+        if isinstance(command, RollbackCommand | ConfigCommand):
+            what = "rollback" if isinstance(command, RollbackCommand) else "config apply"
             raise CommandError(
-                f"the rollback {given.command.id} is not applied by every shard yet",
+                f"the {what} {command.id} is not applied by every shard yet",
                 "wait for it, or run the service so that it is applied",
             )
 

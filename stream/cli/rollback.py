@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any
 
 import typer
+import yaml
 
 from consumers.times import format_time
 from consumers.transport import Log
@@ -203,7 +204,19 @@ def _plan(log: Log, history: History, target: dict[str, Any]) -> list[str]:
                 f"{labels} labels since is gone"
             )
     lines.append("pending labels, ids seen and metrics stay; detectors of errors start afresh")
-    return lines
+    return lines + _model_lines(history, info)
+
+
+def _model_lines(history: History, version: VersionInfo) -> list[str]:
+    """The lines of the file to change, where the version brings another model section back."""
+    then, now = history.configuration_at(version), history.configurations[-1][1]
+    if then is None or then["model"] == now["model"]:
+        return []
+    text = yaml.safe_dump({"model": then["model"]}, sort_keys=False, default_flow_style=None)
+    return [
+        "its `model` section comes back with it; the file has to say so, or `run` refuses it:",
+        *(f"  {line}" for line in text.splitlines()),
+    ]
 
 
 def _check_range(log: Log, history: History, skip: SkipRange) -> None:

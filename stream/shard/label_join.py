@@ -139,7 +139,8 @@ class LabelJoin:
         assert entry.window is not None, "a joined event has its number in the window"
         parts.quality.correct(entry.time_ms, answer, naive, old, label, entry.window)
         parts.pending.set_label(entry, label, keep_features=learns_again)
-        if learns_again:
+        # They are gone where an earlier configuration did not ask to keep them.
+        if learns_again and entry.features is not None:
             self._learn(entry, label)
 
     def _learn(self, entry: Pending, label: Value) -> None:

@@ -111,6 +111,12 @@ class Plan:
             labels=any(of(signal) for signal in ("error", "loss", "label")),
         )
 
+    def threshold_after(self, present: float | None) -> float | None:
+        """The decision threshold under this configuration for a learner that had `present`: a
+        learnt one is kept until one is chosen anew."""
+        wanted = self.configuration.threshold
+        return present if wanted.learnt else wanted.fixed
+
     def threshold(self, present: float | None, quality: Quality) -> float | None:
         """The decision threshold after periods have matured: a learnt one is chosen anew."""
         wanted = self.configuration.threshold

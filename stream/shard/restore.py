@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -22,7 +22,7 @@ from learners.errors import KeyMissingError, SnapshotError, StoreError
 from learners.snapshots.container import Snapshot
 from learners.snapshots.reference import SnapshotRef, parse_key
 from learners.snapshots.retention import Published, orphans
-from stream.commands import RollbackCommand, is_heavy, parse_command
+from stream.commands import Command, ConfigCommand, Heavy, is_heavy, parse_command, waiting
 from stream.configuration import Configuration, difference
 from stream.errors import (
     CommandError,
@@ -37,6 +37,7 @@ from stream.shard.digest import EMPTY
 from stream.shard.journal import Entry, note_of
 from stream.shard.load import load_shard, plan_of, published_at
 from stream.shard.plan import Plan
+from stream.shard.reconfigure import reconfigured
 from stream.shard.replay import Replay
 from stream.shard.shard import Shard
 from stream.shard.step import Step
@@ -124,9 +125,12 @@ def restore(
     since = -1 if base is None else base.header.sequence
     start: Any = first.configuration if base is None else base.header.configuration
     ahead = _Ahead.read(replay, since, start)
-    _check_configuration(
-        configuration, ahead.configuration, use_journal_configuration=use_journal_configuration
-    )
+    if not use_journal_configuration:
+        _check_configuration(
+            configuration,
+            ahead.configuration,
+            waiting(transport, shard, last.end["commands"]),
+        )
     published: list[Published] = []
     captures: list[Capture] = []
     if base is None:
@@ -259,16 +263,22 @@ def _problem(replay: Replay, snapshot: Snapshot, ref: SnapshotRef, service: str)
 
 
 def _check_configuration(
-    configuration: Configuration, in_force: dict[str, Any], *, use_journal_configuration: bool
+    configuration: Configuration, in_force: dict[str, Any], coming: Iterable[Command]
 ) -> None:
-    """Refuses a file that differs from what the journal has in force, unless that is to be run."""
-    lines = difference(configuration.semantic(), in_force)
-    if lines and not use_journal_configuration:
-        raise ConfigurationDiffersError(
-            "the file's configuration differs from the one in force in the journal",
-            "put the file back, or go on under the journal's: driftline run --use-journal-config",
-            lines,
-        )
+    """Refuses a file that differs from what the journal has in force, unless a command that waits
+    to be applied puts exactly this file in force."""
+    wanted = configuration.semantic()
+    lines = difference(wanted, in_force)
+    if not lines or any(
+        isinstance(command, ConfigCommand) and command.configuration == wanted for command in coming
+    ):
+        return
+    raise ConfigurationDiffersError(
+        "the file's configuration differs from the one in force in the journal",
+        "put the file's in force: driftline config apply --keep (or --fresh); or put the file "
+        "back; or go on under the journal's: driftline run --use-journal-config",
+        lines,
+    )
 
 
 def _after(published: list[Published], entry: Entry) -> list[Published]:
@@ -315,18 +325,22 @@ def _unwritten(
 def _applied(
     state: Shard, entry: Entry, step: Step, snapshots: Snapshots, configuration: Configuration
 ) -> Shard:
-    """The state after an entry: its step applied, or the snapshot that its rollback made."""
+    """The state after an entry: its step applied, or what its command made of the state."""
     if not (step.commands and is_heavy(step.commands[0])):
         state.apply(step)
         return state
     record, outcome = step.commands[0], entry.outcomes[0]
     command = parse_command(record)
-    assert isinstance(command, RollbackCommand), "only rollbacks change the state as a whole"
+    assert isinstance(command, Heavy), "others share their step"
     if outcome["outcome"] == "refused":
         state.refuse(record, command, CommandError(outcome["detail"]))
         return state
     if outcome["outcome"] == "replaced":
         state.pass_over(record, command)
+        return state
+    if isinstance(command, ConfigCommand):
+        state = reconfigured(state, command)
+        state.end_configuration(record, command)
         return state
     ref = parse_key(outcome["snapshot"])
     snapshot = None if ref is None else snapshots.archive.read(ref)

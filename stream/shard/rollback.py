@@ -24,7 +24,7 @@ from learners.snapshots.archive import SnapshotArchive
 from learners.snapshots.container import Snapshot
 from learners.snapshots.reference import parse_key
 from learners.snapshots.retention import Published
-from stream.commands import RollbackCommand, SkipRange, parse_command
+from stream.commands import ConfigCommand, RollbackCommand, SkipRange, parse_command
 from stream.configuration import Configuration
 from stream.errors import EngineChangedError, JournalError, RollbackError
 from stream.shard import journal
@@ -32,6 +32,7 @@ from stream.shard.journal import Entry
 from stream.shard.load import load_shard, plan_of, skips_in
 from stream.shard.parts import Parts
 from stream.shard.plan import Plan
+from stream.shard.reconfigure import reconfigured
 from stream.shard.replay import Replay
 from stream.shard.shard import Shard
 
@@ -223,6 +224,8 @@ class Rollbacks:
                 command = parse_command(record)
                 if isinstance(command, RollbackCommand):
                     state = self._again(state, command, kept, told)
+                elif isinstance(command, ConfigCommand):
+                    state = reconfigured(state, command)
                 if outcome.get("version") in targets and command.command != "alias":
                     kept[outcome["version"]] = _Kept.of(state)
             lost: list[Record] = []
@@ -327,4 +330,5 @@ def _plain(current: Shard, plan: Plan, learner: Learner) -> Parts:
         new if follows_model(old.settings.signal) else old
         for old, new in zip(current.parts.watches, fresh, strict=True)
     ]
+    learner.threshold = plan.threshold_after(learner.threshold)
     return replace(current.parts, learner=learner, watches=watches)

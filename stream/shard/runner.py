@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from consumers.transport import InputBatch, StepCommit
-from stream.commands import RollbackCommand, is_heavy, parse_command
+from stream.commands import Heavy, RollbackCommand, is_heavy, parse_command
 from stream.errors import CommandError, RollbackError
 from stream.shard.admission import FOREVER_S, Admission
 from stream.shard.checkpoint import Checkpointer, publication
 from stream.shard.effects import Outputs
 from stream.shard.journal import TOPIC, Entry, note_of
+from stream.shard.reconfigure import check_change, reconfigured
 from stream.shard.rollback import Rollbacks
 from stream.shard.shard import Shard
 from stream.shard.step import Step
@@ -112,11 +113,11 @@ class ShardRunner:
         extra: dict[str, Any] = {}
         if step.commands and is_heavy(step.commands[0]):
             try:
-                outcomes, extra = self._roll_back(step, outputs)
+                outcomes, extra = self._change(step, outputs)
             except RollbackError as error:
                 self._pause(step, error)
                 return None
-            if not extra:
+            if "published" not in extra:
                 self.checkpointer.applied(step.size, 0.0)
         else:
             started = self._clock()
@@ -138,8 +139,9 @@ class ShardRunner:
         note = note_of(self.journal, entry.sequence)
         return StepCommit(self.shard.shard, outputs, entry.end, note)
 
-    def confirmed(self) -> None:
-        """Goes on from a committed step, and takes a snapshot if one is due."""
+    def confirmed(self) -> bool:
+        """Goes on from a committed step, and takes a snapshot if one is due; whether the step has
+        put another configuration in force."""
         entry = self._prepared
         assert entry is not None, "only a prepared step is confirmed"
         self._prepared = None
@@ -153,6 +155,7 @@ class ShardRunner:
                 self.snapshot("version", number)
         if self.checkpointer.is_due():
             self.snapshot("recovery")
+        return entry.configuration is not None
 
     def snapshot(self, reason: str, version: int | None = None) -> None:
         """Takes a snapshot of the state as of the last committed entry; it is written beside the
@@ -162,26 +165,35 @@ class ShardRunner:
             self.shard, self.journal, self.sequence, self.positions, reason, version
         )
 
-    def _roll_back(
-        self, step: Step, outputs: Outputs
-    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """The outcome of a rollback, and what its entry says beside; this shard's state is the new
-        one after it.
-
-        The new state is written as a snapshot before the entry that publishes it is committed, so
-        recovery never computes it again.
-        """
+    def _change(self, step: Step, outputs: Outputs) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The outcome of a command that changes the state as a whole, and what its entry says
+        beside; this shard's state is the new one after it."""
         record = step.commands[0]
         command = parse_command(record)
-        assert isinstance(command, RollbackCommand), "only rollbacks change the state as a whole"
+        assert isinstance(command, Heavy), "others share their step"
         old = self.shard
         if self._stuck is not None:
             self._stuck = self.paused = None
             return [old.pass_over(record, command)], {}
         try:
-            old.check_rollback(command)
+            check_change(old, command)
         except CommandError as error:
             return [old.refuse(record, command, error)], {}
+        if isinstance(command, RollbackCommand):
+            return self._roll_back(step, command, outputs)
+        self.shard = reconfigured(old, command)
+        outcome = self.shard.end_configuration(record, command)
+        return [outcome], {"configuration": self.shard.plan.configuration.semantic()}
+
+    def _roll_back(
+        self, step: Step, command: RollbackCommand, outputs: Outputs
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """As `_change`, of a rollback.
+
+        The new state is written as a snapshot before the entry that publishes it is committed, so
+        recovery never computes it again.
+        """
+        old, record = self.shard, step.commands[0]
         state, left = self.rollbacks.state(command, old, self.checkpointer.published, self.sequence)
         outcome = state.end_rollback(record, command, left, outputs)
         self.shard = state
@@ -203,8 +215,8 @@ class ShardRunner:
         return [outcome], extra
 
     def _pause(self, step: Step, error: RollbackError) -> None:
-        """Keeps a rollback that cannot be carried out here: the shard waits, as do its events,
-        until a later rollback replaces it."""
+        """Keeps a command that cannot be carried out here: the shard waits, as do its events,
+        until a later one that changes the state replaces it."""
         self._stuck = step
         self.paused = str(error)
         log.error("shard %d is paused: %s (hint: %s)", self.shard.shard, error, error.hint)

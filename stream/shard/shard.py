@@ -18,6 +18,8 @@ from learners.errors import InvalidLabelError, LearnerFailedError
 from stream.commands import (
     AliasCommand,
     Command,
+    ConfigCommand,
+    Heavy,
     RollbackCommand,
     VersionCommand,
     parse_command,
@@ -212,6 +214,17 @@ class Shard:
         self.parts.versions.check_order(command)
         self.parts.versions.check_target(command)
 
+    def end_configuration(self, record: Record, command: ConfigCommand) -> dict[str, Any]:
+        """Numbers the state under another configuration, and gives the outcome."""
+        parts = self.parts
+        parts.commands += 1
+        parts.versions.last_command = command.id
+        version = parts.versions.configure(command, parts.clock_ms).number
+        outcome = outcome_of(record, command) | {"outcome": "applied", "version": version}
+        outcome |= {"keep": command.keep, "clock_ms": parts.clock_ms}
+        self._chain(outcome)
+        return outcome
+
     def refuse(self, record: Record, command: Command, error: Exception) -> dict[str, Any]:
         """The outcome of a command that is not applied."""
         self.parts.commands += 1
@@ -220,15 +233,15 @@ class Shard:
         self._chain(outcome)
         return outcome
 
-    def pass_over(self, record: Record, command: RollbackCommand) -> dict[str, Any]:
-        """The outcome of a rollback that could not be carried out on this shard, which a later one
+    def pass_over(self, record: Record, command: Heavy) -> dict[str, Any]:
+        """The outcome of a command that could not be carried out on this shard, which a later one
         replaces. It takes its number all the same: other shards may have applied it."""
         parts = self.parts
         parts.commands += 1
         parts.versions.last_command = command.id
         number = parts.versions.pass_over(command, parts.clock_ms).number
         outcome = outcome_of(record, command) | {"outcome": "replaced", "version": number}
-        outcome["detail"] = "it could not be carried out here, and a later rollback replaced it"
+        outcome["detail"] = "it could not be carried out here, and a later command replaced it"
         self._chain(outcome)
         return outcome
 
@@ -250,10 +263,12 @@ class Shard:
         self._effects.outputs = None
         return outcome
 
-    def succeed(self, plan: Plan, parts: Parts) -> Shard:
-        """The shard that takes this one's place with other parts: what a rollback makes."""
+    def succeed(self, plan: Plan, parts: Parts, *, probes: bool = True) -> Shard:
+        """The shard that takes this one's place with other parts: what a rollback makes. Without
+        `probes` its learner is not asked about this one's events."""
         shard = Shard(plan, self.shard, parts)
-        shard._recent = self._recent
+        if probes:
+            shard._recent = self._recent
         return shard
 
     def _without_skipped(self, step: Step) -> list[tuple[int, Record]]:
@@ -298,7 +313,7 @@ class Shard:
                 move = parts.versions.move(command)
                 outcome |= {"alias": move.alias, "version": move.version}
             else:
-                raise AssertionError("a rollback has a step of its own")
+                raise AssertionError("a heavy command has a step of its own")
         except CommandError as error:
             outcome |= {"outcome": "refused", "detail": str(error)}
         else:

@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stream.commands import AliasCommand, Command, RollbackCommand, SkipRange, VersionCommand
+from stream.commands import (
+    AliasCommand,
+    Command,
+    ConfigCommand,
+    Heavy,
+    RollbackCommand,
+    SkipRange,
+    VersionCommand,
+)
 from stream.errors import CommandError
 
 FORMAT = 1
@@ -89,12 +97,20 @@ class Versions:
             origin = "nothing" if command.empty else f"version {command.version}"
         return self._add(command, "rollback", origin, clock_ms)
 
-    def pass_over(self, command: RollbackCommand, clock_ms: int) -> Version:
-        """A rollback that this shard could not carry out: the learners descend from what they did,
+    def configure(self, command: ConfigCommand, clock_ms: int) -> Version:
+        """The version that another configuration makes."""
+        origin = f"version {self.current}" if command.keep else "nothing"
+        return self._add(command, "config", origin, clock_ms)
+
+    def pass_over(self, command: Heavy, clock_ms: int) -> Version:
+        """A command that this shard could not carry out: the learners descend from what they did,
         and its number and the versions that it marks are as on the shards that could."""
         before = self.current
-        self._taint(command)
-        version = self._add(command, "rollback", f"version {before}: it was replaced", clock_ms)
+        if isinstance(command, RollbackCommand):
+            self._taint(command)
+        version = self._add(
+            command, command.command, f"version {before}: it was replaced", clock_ms
+        )
         self.current = before
         return version
 
@@ -155,7 +171,7 @@ class Versions:
 
     def _add(
         self,
-        command: VersionCommand | RollbackCommand,
+        command: VersionCommand | Heavy,
         kind: str,
         origin: str,
         clock_ms: int,
@@ -176,8 +192,9 @@ class Versions:
 
 
 def cut_version(outcome: dict[str, Any]) -> int | None:
-    """The version that a `version` command's outcome in the journal cut, if it is one."""
-    if outcome.get("command") == "version" and outcome["outcome"] == "applied":
+    """The version that a command's outcome in the journal cut of the state after its entry, if it
+    did: a rollback's is written before its entry."""
+    if outcome.get("command") in ("version", "config") and outcome["outcome"] == "applied":
         number: int = outcome["version"]
         return number
     return None

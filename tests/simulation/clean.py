@@ -19,8 +19,8 @@ from consumers.record import Record
 from consumers.transport import INPUTS
 from consumers.transports.memory import MemoryLog
 from learners.learner import Learner
-from stream.commands import RollbackCommand, SkipRange, parse_command
-from stream.configuration import Configuration
+from stream.commands import ConfigCommand, RollbackCommand, SkipRange, parse_command
+from stream.configuration import Configuration, from_semantic
 from stream.history import read_history
 from stream.shard.effects import Outputs
 from stream.shard.journal import Entry
@@ -32,7 +32,7 @@ from tests.simulation.spied import Spied
 
 FOLLOWS_THE_MODEL = ("error", "loss", "prediction")
 
-Kept = tuple[bytes, float | None]
+Kept = tuple[bytes, float | None, Configuration]
 
 
 def check_like_clean_runs(world: Spied, worker: Worker) -> None:
@@ -67,8 +67,7 @@ class CleanRun:
     def __init__(
         self, configuration: Configuration, shard: int, log: MemoryLog, skips: Sequence[SkipRange]
     ) -> None:
-        self.plan = Plan(configuration)
-        self.state = Shard(self.plan, shard)
+        self.state = Shard(Plan(configuration), shard)
         self.outputs: dict[int, Outputs] = {}
         self._log = log
         self._skips = skips
@@ -100,8 +99,13 @@ class CleanRun:
             for place in left_labels(said):
                 for held in [h for h in _held(self.state) if h[1] == place]:
                     _drop(self.state, held)
+        elif isinstance(command, ConfigCommand):
+            self._configure(command)
         elif isinstance(command, RollbackCommand):
-            fresh = self.plan.fresh_parts()
+            plan = self.state.plan
+            if command.version is not None:
+                plan = _with_model(plan, self._kept[command.version][2])
+            fresh = plan.fresh_parts()
             parts.watches = [
                 new if new.settings.signal in FOLLOWS_THE_MODEL else old
                 for old, new in zip(parts.watches, fresh.watches, strict=True)
@@ -110,12 +114,41 @@ class CleanRun:
                 parts.learner = fresh.learner
             else:
                 assert command.version is not None
-                model, threshold = self._kept[command.version]
-                parts.learner = Learner(pickle.loads(model), self.plan.task, threshold)
-            self.state = Shard(self.plan, self.state.shard, parts)
+                model, threshold, _ = self._kept[command.version]
+                wanted = plan.configuration.threshold
+                threshold = threshold if wanted.learnt else wanted.fixed
+                parts.learner = Learner(pickle.loads(model), plan.task, threshold)
+            self.state = Shard(plan, self.state.shard, parts)
         if outcome["command"] != "alias":
-            learner = self.state.parts.learner
-            self._kept[outcome["version"]] = pickle.dumps(learner.model), learner.threshold
+            learner, configuration = self.state.parts.learner, self.state.plan.configuration
+            kept = pickle.dumps(learner.model), learner.threshold, configuration
+            self._kept[outcome["version"]] = kept
+
+    def _configure(self, command: ConfigCommand) -> None:
+        """All that can be dumped, loaded under the new settings; the model, and detectors set as
+        before, stay what they are."""
+        old = self.state
+        plan = Plan(from_semantic(old.plan.configuration, command.configuration))
+        sections = {name: orjson.loads(part) for name, part in old.parts.dump_plain().items()}
+        sections["quality"]["wait_ms"] = plan.wait_ms
+        parts = plan.fresh_parts()
+        untaught = parts.learner
+        dumped = {name: orjson.dumps(part) for name, part in sections.items()}
+        parts.load_plain(dumped, plan.configuration.labels, plan.configuration.alerts)
+        wanted = plan.configuration.threshold
+        model, threshold = untaught.model, None
+        if command.keep:
+            model, threshold = old.parts.learner.model, old.parts.learner.threshold
+        if not wanted.learnt:
+            threshold = wanted.fixed
+        parts.learner = Learner(model, plan.task, threshold)
+        stay = {
+            repr(watch.settings): watch
+            for watch in old.parts.watches
+            if command.keep or watch.settings.signal not in FOLLOWS_THE_MODEL
+        }
+        parts.watches = [stay.get(repr(watch.settings), watch) for watch in parts.watches]
+        self.state = Shard(plan, old.shard, parts)
 
     def _is_skipped(self, record: Record) -> bool:
         return any(
@@ -123,6 +156,12 @@ class CleanRun:
             and skip.first <= record.offset <= skip.last
             for skip in self._skips
         )
+
+
+def _with_model(plan: Plan, then: Configuration) -> Plan:
+    configuration = plan.configuration
+    semantic = {**configuration.semantic(), "model": then.semantic()["model"]}
+    return Plan(from_semantic(configuration, semantic))
 
 
 def left_labels(said: Outputs) -> list[int]:

@@ -13,6 +13,8 @@ from consumers.transports.memory import MemoryLog
 from stream.commands import (
     AliasCommand,
     Command,
+    ConfigCommand,
+    Heavy,
     RollbackCommand,
     SkipRange,
     VersionCommand,
@@ -20,6 +22,7 @@ from stream.commands import (
     last_id,
 )
 from stream.history import History, read_history
+from tests.simulation.changes import another
 
 
 class Operator:
@@ -33,8 +36,8 @@ class Operator:
     def act(self) -> None:
         """Gives one command of any kind."""
         kind = self._rng.choices(
-            ["version", "alias", "plain", "empty", "skip", "refused", "noise"],
-            [6, 1, 2, 1, 3, 1, 1],
+            ["version", "alias", "plain", "empty", "skip", "configure", "refused", "noise"],
+            [6, 1, 2, 1, 3, 2, 1, 1],
         )[0]
         getattr(self, kind)()
 
@@ -76,6 +79,15 @@ class Operator:
         if skips:
             tainted = tuple(history.saw(skips))
             self.give(RollbackCommand(**self.common(), skip=skips, tainted=tainted))
+
+    def configure(self) -> None:
+        """Puts another configuration in force, with the models as they are or fresh ones."""
+        history = read_history(self._log)
+        if not history.configurations or _waiting(history):
+            return
+        keep = self._rng.random() < 0.6
+        body = another(self._rng, history.configurations[-1][1], keep=keep)
+        self.give(ConfigCommand(**self.common(), configuration=body, keep=keep))
 
     def refused(self) -> None:
         """A rollback that every shard must refuse, whatever comes before it."""
@@ -133,4 +145,4 @@ def _overlap(one: SkipRange, other: SkipRange) -> bool:
 
 
 def _waiting(history: History) -> bool:
-    return any(given.command.command == "rollback" for given in history.pending())
+    return any(isinstance(given.command, Heavy) for given in history.pending())

@@ -88,7 +88,7 @@ def _survive(world: Spied, drawn: Drawn, operator: Operator) -> Worker:
     unwritten = list(drawn.stream)
     while True:
         try:
-            worker = world.start()
+            worker = world.start(use_journal_configuration=True)
             _live(world, worker, unwritten, operator)
             world.wait_out(worker)
             world.store.probability = 0.0
@@ -186,7 +186,7 @@ def _start_twice(world: Spied, worker: Worker) -> None:
     new as the newest snapshot is seen to be one by the second."""
     world.deaths.most, world.deaths.sure = 0, ""
     for _ in range(2):
-        again = world.start()
+        again = world.start(use_journal_configuration=True)
         world.work(again)
         for shard, restored in world.restored.items():
             assert restored.records == 0

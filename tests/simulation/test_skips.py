@@ -60,7 +60,7 @@ def _live(world: World, drawn: Drawn, operator: Operator) -> Worker:
     """Appends, silence, commands and restarts, until the stream is at its end."""
     rng = world.rng
     unwritten = list(drawn.stream)
-    worker = world.start()
+    worker = world.start(use_journal_configuration=True)
     while worker.turn(0.0) or unwritten or not worker.runners or busy(worker):
         world.executor.some(rng.randrange(3))
         if not unwritten:
@@ -85,7 +85,7 @@ def _restart(world: World, worker: Worker) -> Worker:
         worker.transport.close()
     else:
         world.bury()
-    return world.start()
+    return world.start(use_journal_configuration=True)
 
 
 @pytest.mark.parametrize("seed", range(ALONE_SEEDS), ids=lambda seed: f"seed-{seed}")
@@ -95,7 +95,7 @@ def test_in_a_log_written_beforehand_a_skip_is_a_service_that_got_less(seed: int
     stream = _plain(drawn.stream)
     world = _world(drawn)
     world.write(stream)
-    worker = world.start()
+    worker = world.start(use_journal_configuration=True)
     for _ in range(rng.randrange(3, 15)):
         worker.turn(0.0)
     # When two ranges are skipped, applied by then or not, and it goes on to the end

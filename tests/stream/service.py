@@ -7,7 +7,15 @@ import random
 from typing import Any
 
 from consumers.record import NewRecord
-from stream.commands import AliasCommand, RollbackCommand, SkipRange, VersionCommand, give
+from stream.commands import (
+    AliasCommand,
+    ConfigCommand,
+    RollbackCommand,
+    SkipRange,
+    VersionCommand,
+    give,
+)
+from stream.configuration import Configuration
 from stream.history import read_history
 from stream.shard.shard import Shard
 from stream.worker import Worker
@@ -100,6 +108,25 @@ class Service(World):
         """Gives a rollback to nothing learnt."""
         body = {**self.common(), "empty": True, **changes}
         give(self.log, RollbackCommand.model_validate(body))
+
+    def configure(self, *, keep: bool = True, **fields: Any) -> Configuration:
+        """Gives a command that puts another configuration in force; the file still says the old."""
+        wanted = self.configuration_of(**fields)
+        self.give_configuration(wanted.semantic(), keep=keep)
+        return wanted
+
+    def configuration_of(self, **fields: Any) -> Configuration:
+        """The service's as it began, with other fields."""
+        content = {"detectors": DETECTORS, "log_partitions": self.log.partitions(), **fields}
+        return configuration(**content)
+
+    def give_configuration(self, semantic: dict[str, Any], *, keep: bool) -> None:
+        """Gives a command that puts a semantic configuration in force."""
+        give(self.log, ConfigCommand(**self.common(), configuration=semantic, keep=keep))
+
+    def give_again(self, body: dict[str, Any], **changes: Any) -> None:
+        """Gives a command that was given before, with some fields changed."""
+        give(self.log, ConfigCommand.model_validate(body | changes))
 
     def skip(self, topic: str, first: int, last: int | None = None, *, shard: int = 0) -> None:
         """Gives a rollback to the run without some records."""
