@@ -29,7 +29,7 @@ class Operator:
     """Gives commands on a log; `given` are their ids in order."""
 
     def __init__(self, log: MemoryLog, rng: random.Random) -> None:
-        self._log = log
+        self.log = log
         self._rng = rng
         self.given: list[str] = []
 
@@ -47,12 +47,12 @@ class Operator:
 
     def alias(self) -> None:
         """Moves an alias, to a version that may not exist."""
-        number = self._rng.randrange(1, len(read_history(self._log).versions) + 2)
+        number = self._rng.randrange(1, len(read_history(self.log).versions) + 2)
         self.give(AliasCommand(**self.common(), alias="champion", version=number))
 
     def plain(self) -> None:
         """Rolls back to some version that can be rolled back to, if there is one."""
-        history = read_history(self._log)
+        history = read_history(self.log)
         ready = [
             version
             for version in history.versions.values()
@@ -66,27 +66,35 @@ class Operator:
 
     def empty(self) -> None:
         """Rolls back to nothing learnt."""
-        if not _waiting(read_history(self._log)):
+        if not _waiting(read_history(self.log)):
             self.give(RollbackCommand(**self.common(), empty=True))
 
     def skip(self) -> None:
         """Skips one or two ranges of what is on the log, applied or not."""
-        history = read_history(self._log)
+        history = read_history(self.log)
         if _waiting(history):
             return
         ranges = [self._range(history) for _ in range(self._rng.choice([1, 1, 2]))]
         skips = tuple(found for found in ranges if found is not None)
         if skips:
-            tainted = tuple(history.saw(skips))
-            self.give(RollbackCommand(**self.common(), skip=skips, tainted=tainted))
+            self.skip_ranges(*skips)
+
+    def skip_ranges(self, *skips: SkipRange) -> None:
+        """Skips these."""
+        tainted = tuple(read_history(self.log).saw(skips))
+        self.give(RollbackCommand(**self.common(), skip=skips, tainted=tainted))
 
     def configure(self) -> None:
         """Puts another configuration in force, with the models as they are or fresh ones."""
-        history = read_history(self._log)
+        history = read_history(self.log)
         if not history.configurations or _waiting(history):
             return
         keep = self._rng.random() < 0.6
         body = another(self._rng, history.configurations[-1][1], keep=keep)
+        self.give_configuration(body, keep=keep)
+
+    def give_configuration(self, body: dict[str, Any], *, keep: bool) -> None:
+        """Puts this one in force."""
         self.give(ConfigCommand(**self.common(), configuration=body, keep=keep))
 
     def refused(self) -> None:
@@ -107,12 +115,12 @@ class Operator:
 
     def noise(self) -> None:
         """Something on the commands topic that is no command, on one partition."""
-        shard = self._rng.randrange(self._log.partitions())
-        self._log.append([("commands", shard, NewRecord(b'{"command":"dance"}'))])
+        shard = self._rng.randrange(self.log.partitions())
+        self.log.append([("commands", shard, NewRecord(b'{"command":"dance"}'))])
 
     def give(self, command: Command) -> None:
         """Writes a command."""
-        give(self._log, command)
+        give(self.log, command)
         self.given.append(command.id)
 
     def common(self) -> dict[str, Any]:
@@ -122,7 +130,7 @@ class Operator:
             "id": f"c{number}",
             "by": "ada",
             "at_ms": number,
-            "after": last_id(self._log),
+            "after": last_id(self.log),
             "reason": f"because of {number}",
         }
 
@@ -130,7 +138,7 @@ class Operator:
         topics: list[Literal["events", "labels"]] = ["events", "labels"]
         topic = self._rng.choice(topics)
         shard = self._rng.randrange(history.shards)
-        end = self._log.end_offset(topic, shard)
+        end = self.log.end_offset(topic, shard)
         if end == 0:
             return None
         first = self._rng.randrange(end)
