@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +21,8 @@ class Pending:
     `index` is the event's number in its shard, `served` what `stream` needs to judge the
     prediction later, in built-in types. `label` is None until the first label came; from then on
     it is the latest, `features` may be None, and `window` is the number the label had in its
-    metrics' window. `id` and `deadline_ms` must not change while pending.
+    metrics' window. `key` is that of the event's record where it is not the id, and empty where
+    there was none. `id` and `deadline_ms` must not change while pending.
     """
 
     id: str
@@ -30,6 +33,7 @@ class Pending:
     served: list[object]
     label: Value | None = None
     window: int | None = None
+    key: bytes | None = None
     sequence: int = field(default=NEW, init=False, repr=False)
 
 
@@ -55,6 +59,10 @@ class PendingLabels:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def __iter__(self) -> Iterator[Pending]:
+        """In order of adding."""
+        return iter(self._entries.values())
 
     def __contains__(self, event_id: object) -> bool:
         return event_id in self._entries
@@ -132,6 +140,10 @@ class PendingLabels:
             "served": [entry.served for entry in entries],
             "label": [entry.label for entry in entries],
             "window": [entry.window for entry in entries],
+            "key": [
+                None if entry.key is None else b64encode(entry.key).decode("ascii")
+                for entry in entries
+            ],
             "names": [list(names) for names in shapes],
             "shape": shape,
             "features": features,
@@ -148,7 +160,7 @@ class PendingLabels:
         pending = cls(max_pending)
         names = state["names"]
         values = iter(state["features"])
-        for event_id, index, time_ms, deadline_ms, served, label, window, shape in zip(
+        for event_id, index, time_ms, deadline_ms, served, label, window, key, shape in zip(
             state["id"],
             state["index"],
             state["time_ms"],
@@ -156,15 +168,16 @@ class PendingLabels:
             state["served"],
             state["label"],
             state["window"],
+            state["key"],
             state["shape"],
             strict=True,
         ):
             features = None
             if shape is not None:
                 features = dict(zip(names[shape], values, strict=False))
-            pending._insert(
-                Pending(event_id, index, time_ms, deadline_ms, features, served, label, window)
-            )
+            entry = Pending(event_id, index, time_ms, deadline_ms, features, served, label, window)
+            entry.key = None if key is None else b64decode(key)
+            pending._insert(entry)
         assert next(values, None) is None, "as many feature values as the names call for"
         return pending
 

@@ -13,6 +13,7 @@ StreamError                          the root; carries `hint`
 ├── CommandError                     a command that is refused: its outcome says why
 ├── ShardPausedError                 a shard waits for a rollback that cannot be carried out
 ├── RollbackError                    a rollback's state cannot be loaded or rebuilt here
+├── TransferError                    a service cannot begin from the state of another
 └── ShardStoppedError                a learner failed on a record; nothing of its step was committed
 """
 
@@ -81,6 +82,10 @@ class ShardPausedError(StreamError):
 
 class RollbackError(StreamError):
     """The state that a rollback asks for cannot be loaded or rebuilt; the shard stays as it is."""
+
+
+class TransferError(StreamError):
+    """A service cannot begin from the state of another one."""
 
 
 class ShardStoppedError(StreamError):

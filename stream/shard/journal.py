@@ -87,8 +87,16 @@ def founding_entry(
     positions: dict[str, int],
     digest: str,
     configuration: dict[str, Any],
+    *,
+    origin: dict[str, Any] | None = None,
+    **more: Any,
 ) -> Entry:
-    """Entry 0 of a new journal, which starts reading its inputs at `positions`."""
+    """Entry 0 of a new journal, which starts reading its inputs at `positions`.
+
+    `origin` names the state that it starts from, where that is not a fresh one; `more` are other
+    fields of the entry.
+    """
+    founding: dict[str, Any] = {"service": service, "partitions": partitions}
     return Entry(
         journal=journal,
         sequence=0,
@@ -97,7 +105,8 @@ def founding_entry(
         digest=digest,
         configuration=configuration,
         engines=engines(),
-        founding={"service": service, "partitions": partitions},
+        founding=founding if origin is None else founding | {"origin": origin},
+        **more,
     )
 
 
@@ -118,6 +127,24 @@ def check_founding(entry: Entry, service: str, partitions: int) -> None:
         raise ForeignJournalError(
             f"the journal is of {founded['partitions']} partitions; the log has {partitions}",
             "the partition count is fixed for ever; put it back",
+        )
+
+
+def check_from_nothing(first: Entry, shard: int) -> None:
+    """Refuses to replay a journal from a fresh state: one that has lost its beginning, or that
+    began with a state of another."""
+    if first.sequence != 0:
+        raise JournalError(
+            f"no valid snapshot of shard {shard} is left, and its journal begins with entry "
+            f"{first.sequence}",
+            "restore the snapshots' folder or bucket from a backup",
+        )
+    origin = (first.founding or {}).get("origin")
+    if origin is not None:
+        raise JournalError(
+            f"no valid snapshot of shard {shard} is left, and its journal began with the state of "
+            f"the service {origin['service']!r}, of which the first snapshot is gone too",
+            "restore the snapshots' folder or bucket from a backup",
         )
 
 

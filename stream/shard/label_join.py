@@ -36,7 +36,13 @@ class LabelJoin:
         self.due_ms = self._next_due_ms()
 
     def wait_for(
-        self, event_id: str, index: int, time_ms: int, features: Features, answer: Answer
+        self,
+        event_id: str,
+        index: int,
+        time_ms: int,
+        features: Features,
+        answer: Answer,
+        key: bytes | None,
     ) -> None:
         """Keeps what an event's label will need, and applies those that came before the event."""
         parts = self._effects.parts
@@ -47,9 +53,10 @@ class LabelJoin:
         parts.quality.event(time_ms)
         served: list[object] = [prediction, confidence, parts.quality.naive()]
         deadline_ms = NEVER_MS if self._wait_ms is None else time_ms + self._wait_ms
-        dropped = parts.pending.add(
-            Pending(event_id, index, time_ms, deadline_ms, features, served)
-        )
+        entry = Pending(event_id, index, time_ms, deadline_ms, features, served)
+        if key != event_id.encode():
+            entry.key = key or b""
+        dropped = parts.pending.add(entry)
         if dropped is not None and dropped.label is None:
             parts.counters.pending_dropped += 1
         if deadline_ms < self.due_ms:

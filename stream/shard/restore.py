@@ -116,12 +116,8 @@ def restore(
     replay = Replay(transport, shard, begin, end, first, last)
     stored = [held.ref for held in snapshots.archive.stored(last.journal, shard)]
     base = _newest_valid(replay, stored, snapshots, configuration.name)
-    if base is None and first.sequence != 0:
-        raise JournalError(
-            f"no valid snapshot of shard {shard} is left, and its journal begins with entry "
-            f"{first.sequence}",
-            "restore the snapshots' folder or bucket from a backup",
-        )
+    if base is None:
+        journal.check_from_nothing(first, shard)
     since = -1 if base is None else base.header.sequence
     start: Any = first.configuration if base is None else base.header.configuration
     ahead = _Ahead.read(replay, since, start)

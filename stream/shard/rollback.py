@@ -163,12 +163,14 @@ class Rollbacks:
         base = self._clean_base(published, shard, skips)
         if base is not None:
             return self._loaded(shard, base), base.header.sequence
-        if first.sequence != 0:
+        try:
+            journal.check_from_nothing(first, shard)
+        except JournalError as error:
             raise RollbackError(
-                f"no snapshot is left from before {skips[0]}, and the journal begins with entry "
-                f"{first.sequence}",
-                "the run without those records can no longer be rebuilt; roll back to a version",
-            )
+                f"no snapshot from before {skips[0]} can be used: {error}",
+                "the run without those records cannot be rebuilt; roll back to a version, or "
+                "restore the snapshots from a backup",
+            ) from error
         return Shard(plan_of(self._configuration, first.configuration or {}), shard), -1
 
     def _clean_base(

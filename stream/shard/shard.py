@@ -179,7 +179,7 @@ class Shard:
         if not learner.learns_from_labels:
             learner.learn(features, None)
         if label is None:
-            self._join.wait_for(event_id, index, time_ms, features, answer)
+            self._join.wait_for(event_id, index, time_ms, features, answer, record[4])
             return
         if parts.counters.held:
             self._join.refuse_held(event_id)

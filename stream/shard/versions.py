@@ -102,6 +102,13 @@ class Versions:
         origin = f"version {self.current}" if command.keep else "nothing"
         return self._add(command, "config", origin, clock_ms)
 
+    def found(self, origin: str, clock_ms: int, by: str, at_ms: int, reason: str) -> Version:
+        """Version 1 of a service that begins with the state of another."""
+        version = Version(1, "transfer", 0, origin, clock_ms, by, at_ms, reason)
+        self.numbered[1] = version
+        self.current = 1
+        return version
+
     def pass_over(self, command: Heavy, clock_ms: int) -> Version:
         """A command that this shard could not carry out: the learners descend from what they did,
         and its number and the versions that it marks are as on the shards that could."""

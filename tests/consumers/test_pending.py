@@ -86,7 +86,7 @@ def test_a_dump_keeps_every_value_and_type_through_json():
     labels = PendingLabels(10)
     features: dict[str, Value] = {"f": 1.0, "i": 1, "b": True, "s": "x", "small": 5e-324}
     features["minus"] = -0.0
-    entry = Pending("a", 7, 90, 100, features, [None, {"p": 0.1 + 0.2}, [1]], "late", 3)
+    entry = Pending("a", 7, 90, 100, features, [None, {"p": 0.1 + 0.2}, [1]], "late", 3, b"\xff")
     labels.add(entry)
     labels.add(Pending("b", 8, 91, 101, None, []))
     labels.add(Pending("c", 9, 91, 101, {"i": 2, "f": 1.5}, []))
