@@ -14,6 +14,7 @@ ConsumersError
     ├── LogFullError            no space left; nothing was written
     ├── RecordRefusedError      the log does not take such a record; nothing was written
     ├── CommitFailedError       nothing was written
+    │   └── FencedError         … since another has this worker's identity; a WorkerRunningError too
     ├── CommitUnknownError      all of it was written, or nothing
     └── TransportClosedError    used after close, after a failure, or after its worker's death
 
@@ -96,6 +97,10 @@ class RecordRefusedError(LogError):
 
 class CommitFailedError(LogError):
     """A commit or append that wrote nothing."""
+
+
+class FencedError(CommitFailedError, WorkerRunningError):
+    """Another worker has taken over this one's identity: nothing was written, nor ever will be."""
 
 
 class CommitUnknownError(LogError):

@@ -50,12 +50,14 @@ class Polled(NamedTuple):
     """What one poll brought: shard → input → batch, and the shards gained and lost since the last.
 
     Every input of every started shard has a batch, also one without new records. A shard both lost
-    and gained anew stands in both, and has to be started again.
+    and gained anew stands in both, and has to be started again. While `rebalancing`, it is open who
+    gets what was lost: it may be gained again by a later poll.
     """
 
     inputs: dict[int, dict[str, InputBatch]]
     gained: tuple[int, ...]
     lost: tuple[int, ...]
+    rebalancing: bool = False
 
 
 class StepCommit(NamedTuple):
@@ -81,6 +83,11 @@ class Log(Protocol):
     raised has changed nothing (`CommitUnknownError` excepted), and a log may be used on after it.
     """
 
+    @property
+    def visible_within_s(self) -> float:
+        """How long after a commit the last of its parts can be read; 0 where it is all at once."""
+        ...
+
     def create_topics(self, partitions: int) -> None:
         """Creates all topics with `partitions` partitions each; the count is fixed for ever.
 
@@ -90,6 +97,13 @@ class Log(Protocol):
 
     def partitions(self) -> int:
         """The partitions of each topic; `PartitionCountError` if the inputs' counts differ."""
+        ...
+
+    def identities(self) -> dict[str, str]:
+        """What tells each topic from another one of its name; empty where names are enough.
+
+        A topic that is deleted and made again has another identity, since its offsets start anew.
+        """
         ...
 
     def append(self, records: Sequence[tuple[str, int, NewRecord]]) -> list[int]:
@@ -124,7 +138,8 @@ class Log(Protocol):
     def committed(self, shard: int) -> Committed | None:
         """What a worker last committed for the shard; None before the first commit.
 
-        Positions without our note, or with differing notes, raise `LogUnreadableError`.
+        Waits for a commit that is under way. Positions without our note, or with differing notes,
+        raise `LogUnreadableError`.
         """
         ...
 
@@ -175,6 +190,10 @@ class Transport(Log, Protocol):
         once. `CommitFailedError` and `LogFullError`: nothing was written. `CommitUnknownError`:
         all of it, or nothing.
         """
+        ...
+
+    def keep_alive(self) -> None:
+        """Says that the worker lives, though it computes for long between two polls."""
         ...
 
     def interrupt(self) -> None:

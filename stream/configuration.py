@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+from consumers.kafka_settings import KafkaSettings
 from consumers.settings import EventsSettings, LabelsSettings
 from consumers.transport import TOPICS
 from detectors.errors import DetectorsError
@@ -59,6 +60,7 @@ class Configuration(BaseModel):
     log: str = "sqlite:var/driftline.db"
     log_partitions: Annotated[int, Field(ge=1, le=10_000)] = 1
     topics: dict[str, str] = Field(default_factory=dict)
+    kafka: KafkaSettings = KafkaSettings()
     events: EventsSettings
     labels: LabelsSettings = LabelsSettings()
     task: TaskSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -24,7 +24,7 @@ def open_service_log(configuration: Configuration, *, create: bool) -> Iterator[
             "a log in memory ends with its process, so nothing could be read from it",
             "set `log: sqlite:PATH`; `driftline backtest` needs no log",
         )
-    log = open_log(configuration.log, configuration.name, configuration.topics)
+    log = open_log(configuration.log, configuration.name, configuration.topics, configuration.kafka)
     try:
         if create:
             log.create_topics(configuration.log_partitions)
@@ -38,11 +38,28 @@ def open_worker_transport(configuration: Configuration) -> Iterator[Transport]:
     """A worker's view of the service's log, whose topics are made if they are not there yet."""
     with open_service_log(configuration, create=True):
         pass
-    transport = open_transport(configuration.log, configuration.name, configuration.topics)
+    transport = join(configuration)
     try:
         yield transport
     finally:
         transport.close()
+
+
+def join(configuration: Configuration) -> Transport:
+    """A worker's view of the service's log, joined anew; topics must exist."""
+    return open_transport(
+        configuration.log, configuration.name, configuration.topics, configuration.kafka
+    )
+
+
+def log_opener(configuration: Configuration) -> Callable[[], Log] | None:
+    """Opens another view of the log for a thread beside the worker's; None where a worker has the
+    log to itself, and nobody waits for it meanwhile."""
+    if not configuration.log.startswith("kafka:"):
+        return None
+    return lambda: open_log(
+        configuration.log, configuration.name, configuration.topics, configuration.kafka
+    )
 
 
 @contextmanager

@@ -170,7 +170,7 @@ def transfer(
         entry = founding_entry(
             name.hex,
             configuration.name,
-            partitions[1],
+            transport,
             positions,
             state.parts.digest.hex(),
             state.plan.configuration.semantic(),

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
-from consumers.transport import Transport
+from consumers.transport import Log, Transport
 from stream.configuration import Configuration
+from stream.recovery import OpenLog, Recovered, Recoveries, RecoveryStoppedError
 from stream.shard.admission import Admission
 from stream.shard.checkpoint import Checkpointer, Snapshots
-from stream.shard.restore import Restored, restore
+from stream.shard.restore import OnProgress, Restored, restore
 from stream.shard.rollback import Rollbacks
 from stream.shard.runner import Faults, ShardRunner
 from stream.telemetry.telemetry import Telemetry
@@ -25,10 +26,6 @@ log = logging.getLogger(__name__)
 
 POLL_RECORDS = 2_000
 IDLE_POLL_S = 0.5
-
-
-class StoppedError(Exception):
-    """Told to stop while a shard was being recovered."""
 
 
 class Worker:
@@ -40,6 +37,9 @@ class Worker:
         The configuration to run; its semantic part must be the one that the journal has in force.
     transport
         This worker's view of the log.
+    open_log
+        Opens another view of the log for each shard that is recovered beside the others; None
+        recovers them in line.
     snapshots
         Where snapshots are kept and how they are signed.
     use_journal_configuration
@@ -60,6 +60,7 @@ class Worker:
         transport: Transport,
         snapshots: Snapshots,
         *,
+        open_log: OpenLog | None = None,
         use_journal_configuration: bool = False,
         clock: Callable[[], float] = time.monotonic,
         faults: Faults = lambda boundary: None,
@@ -69,6 +70,7 @@ class Worker:
         self.configuration = configuration
         self.transport = transport
         self.runners: dict[int, ShardRunner] = {}
+        self.commits = 0
         self._snapshots = snapshots
         self._use_journal_configuration = use_journal_configuration
         self._has_changed = False
@@ -77,6 +79,9 @@ class Worker:
         self._on_restored = on_restored
         self._telemetry = telemetry or Telemetry(configuration.name)
         self._stopping = False
+        self._joined = False
+        self._held: dict[int, ShardRunner] = {}
+        self._recoveries = Recoveries(self._restore, open_log, self._check_stop, self._wake)
 
     def run(self) -> None:
         """Works until `stop`; then snapshots every shard after its last committed step and leaves.
@@ -86,7 +91,7 @@ class Worker:
         StreamError, ConsumersError, LearnersError
             Whatever makes going on unsafe. What was committed before it stays, and nothing else.
         """
-        with suppress(StoppedError):
+        with self._ending_recoveries(), suppress(RecoveryStoppedError):
             while not self._stopping:
                 self.turn(IDLE_POLL_S)
         self.leave()
@@ -94,28 +99,53 @@ class Worker:
     def run_until_idle(self) -> None:
         """Works until every input of every shard is at its end and nothing is left to publish, or
         until `stop`."""
-        with suppress(StoppedError):
-            while not self._stopping and (self.turn(0.0) or self._is_busy()):
+        with self._ending_recoveries(), suppress(RecoveryStoppedError):
+            while not self._stopping and (self.turn(self._waiting_s()) or self._is_busy()):
                 pass
+
+    def run_until_idle_and_leave(self) -> None:
+        """The same; then leaves as `run` does."""
+        self.run_until_idle()
+        self.leave()
 
     def stop(self) -> None:
         """Makes `run` end after the step in hand; safe in a signal handler."""
         self._stopping = True
         self.transport.interrupt()
 
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping
+
+    def rejoin(self, transport: Transport) -> None:
+        """Goes on over a transport that has joined anew, after one that failed.
+
+        States that are ahead of the log are dropped; others are kept if the log has gone no
+        further.
+        """
+        self._lose(list(self.runners))
+        self.transport = transport
+        self._joined = False
+
     def turn(self, timeout_s: float) -> bool:
         """One round of poll, step, commit; True if anything was committed."""
         full = [item for runner in self.runners.values() for item in runner.full()]
         polled = self.transport.poll(self._patience_s(timeout_s), POLL_RECORDS, full)
-        for shard in polled.lost:
-            self.runners.pop(shard, None)
+        self._lose(polled.lost)
         for shard in polled.gained:
-            self._gain(shard)
+            self._telemetry.recovering()
+            self._recoveries.begin(shard, self._held.pop(shard, None))
+        self._joined = not polled.rebalancing
+        if self._joined:
+            self._held.clear()
         for shard, inputs in polled.inputs.items():
             self.runners[shard].offer(inputs)
+        self._start_recovered()
         self._faults("polled")
         stepped = self._step()
         self._telemetry.turned(self.runners)
+        if self._recoveries:
+            self._telemetry.recovering()
         return stepped
 
     def leave(self) -> None:
@@ -147,24 +177,59 @@ class Worker:
         if not commits:
             return False
         self.transport.commit(commits)
+        self.commits += 1
         self._faults("committed")
         for runner in prepared:
             self._has_changed |= runner.confirmed()
         self._telemetry.stepped(time.perf_counter() - started_s)
         return True
 
-    def _gain(self, shard: int) -> None:
-        self._telemetry.recovering()
-        restored = restore(
-            self.transport,
+    def _lose(self, shards: Sequence[int]) -> None:
+        """Gives up shards, their steps settled; what is as the log has it is held for a while."""
+        for shard in shards:
+            runner = self.runners.pop(shard, None) or self._recoveries.cancel(shard)
+            if runner is not None and runner.is_committed():
+                self._held[shard] = runner
+
+    def _restore(self, source: Log, shard: int, on_progress: OnProgress) -> Restored:
+        return restore(
+            source,
             shard,
             self.configuration,
             self._snapshots,
             # A command may have put another configuration in force than the file that this worker
             # was started with.
             use_journal_configuration=self._use_journal_configuration or self._has_changed,
-            on_progress=self._check_stop,
+            on_progress=on_progress,
         )
+
+    def _start_recovered(self) -> None:
+        """Starts the shards that have been recovered; new journals are founded before anything is
+        read."""
+        found = list(self._recoveries.finished(self.transport))
+        founding = [
+            one.restored.founding
+            for one in found
+            if one.restored is not None and one.restored.founding is not None
+        ]
+        if founding:
+            self.transport.commit(founding)
+        for one in found:
+            runner = self.runners[one.shard] = self._runner(one)
+            self.transport.start(one.shard, runner.positions)
+            if one.restored is not None:
+                self._on_restored(one.shard, one.restored)
+
+    def _runner(self, found: Recovered) -> ShardRunner:
+        rollbacks = Rollbacks(
+            self.transport, self._snapshots.archive, self.configuration, self._compute_on
+        )
+        admission = Admission(self._clock)
+        if found.held is not None:
+            found.held.resume(admission, rollbacks)
+            return found.held
+        restored = found.restored
+        assert restored is not None, "a shard is restored or was held"
         checkpointer = Checkpointer(
             self._snapshots,
             restored.published,
@@ -173,34 +238,40 @@ class Worker:
             self._faults,
             behind=restored.records,
         )
-        runner = ShardRunner(
+        for capture in restored.captures:
+            checkpointer.submit(capture)
+        return ShardRunner(
             restored.shard,
             restored.journal,
-            restored.sequence,
-            restored.positions,
+            restored.last,
             checkpointer,
-            Admission(self._clock),
-            Rollbacks(
-                self.transport,
-                self._snapshots.archive,
-                self.configuration,
-                lambda entry, last: self._telemetry.beat(),
-            ),
+            admission,
+            rollbacks,
             announce=restored.announce,
             clock=self._clock,
             faults=self._faults,
         )
-        for capture in restored.captures:
-            checkpointer.submit(capture)
-        self.runners[shard] = runner
-        self.transport.start(shard, runner.positions)
-        self._on_restored(shard, restored)
 
-    def _check_stop(self, entry: int, last: int) -> None:
+    def _compute_on(self, entry: int, last: int) -> None:
+        """A rollback computes for long: neither the group nor a probe may take it for dead."""
+        self._telemetry.beat()
+        self.transport.keep_alive()
+
+    def _check_stop(self) -> None:
         """Gives up a replay when told to stop: it changes nothing, and may take long."""
         self._telemetry.beat()
         if self._stopping:
-            raise StoppedError
+            raise RecoveryStoppedError
+
+    def _wake(self) -> None:
+        self.transport.interrupt()
+
+    @contextmanager
+    def _ending_recoveries(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._recoveries.close()
 
     def _patience_s(self, timeout_s: float) -> float:
         """How long a poll may wait: not at all while there is work in hand, and never past a
@@ -209,5 +280,13 @@ class Worker:
             timeout_s = min(timeout_s, runner.patience_s())
         return max(0.0, timeout_s)
 
+    def _waiting_s(self) -> float:
+        """How long to wait for those that are recovered beside this thread, or for the group."""
+        return IDLE_POLL_S if self._recoveries or not self._joined else 0.0
+
     def _is_busy(self) -> bool:
-        return not self.runners or any(runner.is_busy() for runner in self.runners.values())
+        return (
+            not self._joined
+            or bool(self._recoveries)
+            or any(runner.is_busy() for runner in self.runners.values())
+        )

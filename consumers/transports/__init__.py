@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from consumers.errors import SettingsError
+from consumers.kafka_settings import KafkaSettings
 from consumers.transport import TOPICS, Log, Transport
 from consumers.transports.memory import MemoryLog
 from consumers.transports.sqlite import SqliteLog, SqliteTransport
@@ -14,11 +15,17 @@ _AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
 _FORMS = "`memory:`, `sqlite:PATH` or `kafka://HOST:PORT,HOST:PORT`"
 
 
-def open_log(url: str, service: str, topics: Mapping[str, str] = _AS_THEY_ARE) -> Log:
+def open_log(
+    url: str,
+    service: str,
+    topics: Mapping[str, str] = _AS_THEY_ARE,
+    kafka: KafkaSettings | None = None,
+) -> Log:
     """The service's log as any process may use it; nothing is created or connected to yet.
 
-    `topics` maps roles to a broker's own names for them; only Kafka has such names. Each
-    `memory:` log is a new one. Raises `SettingsError` for a URL or a role that there is not.
+    `topics` maps roles to a broker's own names for them, `kafka` says how to connect; only Kafka
+    has either. Each `memory:` log is a new one. Raises `SettingsError` for a URL or a role that
+    there is not.
     """
     scheme, place = _parse(url, topics)
     if scheme == "memory":
@@ -28,16 +35,16 @@ def open_log(url: str, service: str, topics: Mapping[str, str] = _AS_THEY_ARE) -
     # Imported here alone: the client takes 0.2 s that the embedded logs need not wait for.
     from consumers.transports.kafka import KafkaLog
 
-    return KafkaLog(place, service, topics)
+    return KafkaLog(place, service, topics, kafka)
 
 
 def open_transport(
-    url: str, service: str, topics: Mapping[str, str] = _AS_THEY_ARE, member: str = "0"
+    url: str,
+    service: str,
+    topics: Mapping[str, str] = _AS_THEY_ARE,
+    kafka: KafkaSettings | None = None,
 ) -> Transport:
-    """A worker's view of the service's log, joined to it as `member`; topics must exist.
-
-    `member` is stable over restarts and, on Kafka, differs between workers that run side by side.
-    """
+    """A worker's view of the service's log, joined to it as `kafka.member`; topics must exist."""
     scheme, place = _parse(url, topics)
     if scheme == "memory":
         log = MemoryLog()
@@ -47,7 +54,7 @@ def open_transport(
         return SqliteTransport(place, service)
     from consumers.transports.kafka import KafkaTransport
 
-    return KafkaTransport(place, service, topics, member)
+    return KafkaTransport(place, service, topics, kafka)
 
 
 def _parse(url: str, topics: Mapping[str, str]) -> tuple[str, str]:

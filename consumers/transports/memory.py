@@ -116,6 +116,10 @@ class _Store:
             raise TopicsMissingError("the log has no topics yet")
         return self.partitions[topic, partition]
 
+    def identities(self) -> dict[str, str]:
+        """Topics are never deleted here."""
+        return {}
+
     def append(self, records: Sequence[tuple[str, int, NewRecord]]) -> list[int]:
         """Called under the lock; checks every record before the first is written."""
         now_ms = self.clock_ms()
@@ -136,6 +140,8 @@ class _Store:
 class _View:
     """The methods of `Log` over a store."""
 
+    visible_within_s = 0.0
+
     def __init__(self, store: _Store) -> None:
         self._store = store
 
@@ -155,6 +161,10 @@ class _View:
         if not self._store.count:
             raise TopicsMissingError("the log has no topics yet")
         return self._store.count
+
+    def identities(self) -> dict[str, str]:
+        """Topics are never deleted here."""
+        return {}
 
     def append(self, records: Sequence[tuple[str, int, NewRecord]]) -> list[int]:
         store = self._store
@@ -336,6 +346,9 @@ class MemoryTransport(_View):
             store.committed.update(committed)
         store.faults("commit.after")
         self._spent = False
+
+    def keep_alive(self) -> None:
+        """Nobody waits for a sign of life."""
 
     def interrupt(self) -> None:
         self._interrupted = True

@@ -172,7 +172,9 @@ def _print_fields(fields: list[tuple[str, Any, Any]]) -> None:
 
 def _check(configuration: Configuration) -> None:
     """Opens what can be opened without reaching anything, so that addresses are looked at too."""
-    open_log(configuration.log, configuration.name, configuration.topics).close()
+    open_log(
+        configuration.log, configuration.name, configuration.topics, configuration.kafka
+    ).close()
     settings = configuration.snapshots
     open_store(settings)
     if settings.key is not None:

@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 import time
+from contextlib import closing
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,8 @@ import typer
 from stream.cli import options
 from stream.configuration import load_file
 from stream.errors import ConfigurationError, ShardPausedError
-from stream.opening import open_snapshots, open_worker_transport
+from stream.opening import join, log_opener, open_snapshots, open_worker_transport
+from stream.rejoining import Rejoining
 from stream.shard.restore import Restored
 from stream.telemetry.server import serve
 from stream.telemetry.telemetry import Telemetry
@@ -64,17 +66,20 @@ def run_command(
             configuration,
             transport,
             snapshots,
+            open_log=log_opener(configuration),
             use_journal_configuration=use_journal_config,
             on_restored=_say_restored,
             telemetry=telemetry,
         )
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: worker.stop())
-        if until_idle:
-            worker.run_until_idle()
-            worker.leave()
+        run = worker.run_until_idle_and_leave if until_idle else worker.run
+        if log_opener(configuration) is None:
+            run()
         else:
-            worker.run()
+            rejoining = Rejoining(worker, lambda: join(configuration), telemetry.rejoined)
+            with closing(rejoining):
+                rejoining.run(run)
         for shard, runner in worker.runners.items():
             if until_idle and runner.paused is not None:
                 raise ShardPausedError(
@@ -106,7 +111,7 @@ def run_command(
 
 
 def _say_restored(shard: int, restored: Restored) -> None:
-    if restored.founded:
+    if restored.founding is not None:
         log.info("shard %d starts a new journal", shard, extra=_happening("founded", shard=shard))
         return
     origin = (

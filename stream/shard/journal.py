@@ -21,6 +21,9 @@ from stream.errors import ForeignJournalError, JournalError
 
 FORMAT = 1
 TOPIC = "journal"
+NEW_JOURNAL = (
+    "begin a new journal that starts from the old one's snapshots: driftline topics create --from"
+)
 VERSION = importlib.metadata.version("driftline")
 RIVER = importlib.metadata.version("river")
 
@@ -83,7 +86,7 @@ class Entry:
 def founding_entry(
     journal: str,
     service: str,
-    partitions: int,
+    log: Log,
     positions: dict[str, int],
     digest: str,
     configuration: dict[str, Any],
@@ -96,7 +99,11 @@ def founding_entry(
     `origin` names the state that it starts from, where that is not a fresh one; `more` are other
     fields of the entry.
     """
-    founding: dict[str, Any] = {"service": service, "partitions": partitions}
+    founding: dict[str, Any] = {
+        "service": service,
+        "partitions": log.partitions(),
+        "topics": log.identities(),
+    }
     return Entry(
         journal=journal,
         sequence=0,
@@ -110,8 +117,8 @@ def founding_entry(
     )
 
 
-def check_founding(entry: Entry, service: str, partitions: int) -> None:
-    """Refuses the journal of another service or of another partition count."""
+def check_founding(entry: Entry, service: str, log: Log) -> None:
+    """Refuses the journal of another service, of another partition count or of other topics."""
     if entry.founding is None:
         raise JournalError(
             f"the journal begins with entry {entry.sequence}, not with its founding entry",
@@ -123,11 +130,20 @@ def check_founding(entry: Entry, service: str, partitions: int) -> None:
             f"the journal belongs to the service {founded['service']!r}, not to {service!r}",
             "point `log:` at this service's own log, or change `name:`",
         )
+    partitions = log.partitions()
     if founded["partitions"] != partitions:
         raise ForeignJournalError(
             f"the journal is of {founded['partitions']} partitions; the log has {partitions}",
-            "the partition count is fixed for ever; put it back",
+            f"the partition count is fixed for ever: {NEW_JOURNAL}",
         )
+    identities = log.identities()
+    for role, identity in founded["topics"].items():
+        if identities.get(role) != identity:
+            raise ForeignJournalError(
+                f"the topic of {role} was deleted and made again since the journal was founded: "
+                "its offsets name other records now",
+                NEW_JOURNAL,
+            )
 
 
 def check_from_nothing(first: Entry, shard: int) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from consumers.transport import INPUTS, Committed, StepCommit, Transport
+from consumers.transport import INPUTS, Log, StepCommit
 from learners.errors import KeyMissingError, SnapshotError, StoreError
 from learners.snapshots.container import Snapshot
 from learners.snapshots.reference import SnapshotRef, parse_key
@@ -29,7 +29,6 @@ from stream.errors import (
     ConfigurationDiffersError,
     DivergedError,
     JournalError,
-    PositionsDisagreeError,
 )
 from stream.shard import journal
 from stream.shard.checkpoint import Capture, Snapshots, capture_of
@@ -39,6 +38,7 @@ from stream.shard.load import load_shard, plan_of, published_at
 from stream.shard.plan import Plan
 from stream.shard.reconfigure import reconfigured
 from stream.shard.replay import Replay
+from stream.shard.settled import settled_end
 from stream.shard.shard import Shard
 from stream.shard.step import Step
 from stream.shard.versions import cut_version
@@ -55,6 +55,7 @@ class Restored:
     `snapshot` is the sequence that the replay started from (None: entry 0); `entries` and `records`
     (with commands and ticks) are what was replayed. `announce` holds what the next entry has to
     say, such as engines that changed; `captures` are versions that were cut and not yet written.
+    `founding` is to be committed before anything is read: a journal that did not exist.
     """
 
     shard: Shard
@@ -69,11 +70,12 @@ class Restored:
     entries: int
     records: int
     seconds: float
-    founded: bool = False
+    last: Entry
+    founding: StepCommit | None = None
 
 
 def restore(
-    transport: Transport,
+    source: Log,
     shard: int,
     configuration: Configuration,
     snapshots: Snapshots,
@@ -81,7 +83,7 @@ def restore(
     use_journal_configuration: bool = False,
     on_progress: OnProgress = lambda entry, last: None,
 ) -> Restored:
-    """The shard as its journal left it; a journal that does not exist yet is founded.
+    """The shard as its journal left it; one that does not exist yet is to be founded.
 
     Raises
     ------
@@ -97,23 +99,14 @@ def restore(
         The snapshot was written under another River, and its probes predict differently now.
     """
     started = time.perf_counter()
-    begin = transport.begin_offset(journal.TOPIC, shard)
-    end = transport.end_offset(journal.TOPIC, shard)
-    last = journal.last(transport, shard, begin, end)
-    committed = transport.committed(shard)
+    begin, end, last = settled_end(source, shard)
     if last is None:
-        if committed is not None or begin > 0:
-            raise PositionsDisagreeError(
-                f"shard {shard} has committed positions, but its journal is empty",
-                "restore the journal topic; without it nothing tells what was done",
-            )
-        return _found(transport, shard, configuration, started)
-    _check_committed(shard, last, committed)
-    first = next(journal.read(transport, shard, begin, end))
+        return _found(source, shard, configuration, started)
+    first = next(journal.read(source, shard, begin, end))
     if first.founding is not None or first.sequence == 0:
-        journal.check_founding(first, configuration.name, transport.partitions())
+        journal.check_founding(first, configuration.name, source)
 
-    replay = Replay(transport, shard, begin, end, first, last)
+    replay = Replay(source, shard, begin, end, first, last)
     stored = [held.ref for held in snapshots.archive.stored(last.journal, shard)]
     base = _newest_valid(replay, stored, snapshots, configuration.name)
     if base is None:
@@ -125,7 +118,7 @@ def restore(
         _check_configuration(
             configuration,
             ahead.configuration,
-            waiting(transport, shard, last.end["commands"]),
+            waiting(source, shard, last.end["commands"]),
         )
     published: list[Published] = []
     captures: list[Capture] = []
@@ -166,28 +159,31 @@ def restore(
         entries=entries,
         records=records,
         seconds=time.perf_counter() - started,
+        last=last,
     )
 
 
-def _found(
-    transport: Transport, shard: int, configuration: Configuration, started: float
-) -> Restored:
-    """Founds the journal: entry 0, committed with the start positions."""
-    at = (
-        transport.begin_offset if configuration.events.start == "earliest" else transport.end_offset
-    )
+def _found(source: Log, shard: int, configuration: Configuration, started: float) -> Restored:
+    """A new journal: entry 0, to be committed with the start positions."""
+    if shard > 0:
+        # A partition that was added later has no journal; the first one tells how many there were.
+        founded = next(
+            iter(source.read(journal.TOPIC, 0, source.begin_offset(journal.TOPIC, 0))), None
+        )
+        if founded is not None and (first := Entry.decode(founded)).founding is not None:
+            journal.check_founding(first, configuration.name, source)
+    at = source.begin_offset if configuration.events.start == "earliest" else source.end_offset
     positions = {topic: at(topic, shard) for topic in INPUTS}
     name = uuid.uuid4().hex
     entry = journal.founding_entry(
         name,
         configuration.name,
-        transport.partitions(),
+        source,
         positions,
         EMPTY.hex(),
         configuration.semantic(),
     )
     outputs = [(journal.TOPIC, entry.encode())]
-    transport.commit([StepCommit(shard, outputs, positions, note_of(name, 0))])
     return Restored(
         shard=Shard(Plan(configuration), shard),
         journal=name,
@@ -201,21 +197,9 @@ def _found(
         entries=0,
         records=0,
         seconds=time.perf_counter() - started,
-        founded=True,
+        last=entry,
+        founding=StepCommit(shard, outputs, positions, note_of(name, 0)),
     )
-
-
-def _check_committed(shard: int, last: Entry, committed: Committed | None) -> None:
-    """Refuses positions that are not the last entry's; absent ones are taken from the journal."""
-    if committed is None:
-        return
-    note = note_of(last.journal, last.sequence)
-    if committed.positions != last.end or committed.note != note:
-        raise PositionsDisagreeError(
-            f"shard {shard} has committed {committed.positions} with the note {committed.note}; "
-            f"the journal ends with entry {last.sequence} at {last.end}",
-            "one of the two was restored or changed by itself; restore both from the same moment",
-        )
 
 
 def _newest_valid(

@@ -39,10 +39,8 @@ class ShardRunner:
         The state, as of journal entry `sequence`.
     journal
         The journal's id.
-    sequence
+    last
         The last committed entry.
-    positions
-        The next offset of every input, as committed.
     checkpointer
         Takes and publishes snapshots.
     admission
@@ -61,8 +59,7 @@ class ShardRunner:
         self,
         shard: Shard,
         journal: str,
-        sequence: int,
-        positions: Mapping[str, int],
+        last: Entry,
         checkpointer: Checkpointer,
         admission: Admission,
         rollbacks: Rollbacks,
@@ -73,8 +70,9 @@ class ShardRunner:
     ) -> None:
         self.shard = shard
         self.journal = journal
-        self.sequence = sequence
-        self.positions = dict(positions)
+        self.last = last
+        self.sequence = last.sequence
+        self.positions = dict(last.end)
         self.checkpointer = checkpointer
         self.admission = admission
         self.rollbacks = rollbacks
@@ -88,6 +86,17 @@ class ShardRunner:
     def offer(self, inputs: Mapping[str, InputBatch]) -> None:
         """Takes over what a poll brought."""
         self.admission.offer(inputs)
+
+    def resume(self, admission: Admission, rollbacks: Rollbacks) -> None:
+        """Goes on with the state in hand from its last committed entry, as if restored there."""
+        assert self._prepared is None, "a state ahead of the log is not kept"
+        self.admission = admission
+        self.rollbacks = rollbacks
+        self._stuck = self.paused = None
+
+    def is_committed(self) -> bool:
+        """Whether the state in hand is that of the last committed entry, and not ahead of it."""
+        return self._prepared is None
 
     def full(self) -> list[tuple[int, str]]:
         """The inputs that have enough records in hand."""
@@ -146,6 +155,7 @@ class ShardRunner:
         assert entry is not None, "only a prepared step is confirmed"
         self._prepared = None
         self._announce = {}
+        self.last = entry
         self.sequence = entry.sequence
         self.positions = entry.end
         self.checkpointer.confirmed(entry)

@@ -73,7 +73,7 @@ class _Sample:
 
 
 class Telemetry(Collector):
-    """The telemetry of one worker; the worker calls the first four, any thread the others.
+    """The telemetry of one worker; the worker calls the first five, any thread the others.
 
     Parameters
     ----------
@@ -91,6 +91,7 @@ class Telemetry(Collector):
         self._samples: dict[int, _Sample] = {}
         self._steps = [0] * (len(STEP_BOUNDS_S) + 1)
         self._steps_s = 0.0
+        self._rejoins = 0
 
     def beat(self) -> None:
         """The worker's thread goes on, within something that takes long."""
@@ -100,6 +101,10 @@ class Telemetry(Collector):
         """A shard is being recovered: not ready until the turn is done."""
         self._is_ready = False
         self.beat()
+
+    def rejoined(self) -> None:
+        """The worker joined its log anew after that had failed."""
+        self._rejoins += 1
 
     def stepped(self, seconds: float) -> None:
         """Steps were applied and committed together."""
@@ -145,6 +150,11 @@ class Telemetry(Collector):
         bounds = [*map(str, STEP_BOUNDS_S), "+Inf"]
         steps.add_metric(own, list(zip(bounds, counts, strict=True)), self._steps_s)
         yield steps
+        rejoins = CounterMetricFamily(
+            "driftline_rejoins_total", "Times the log was joined anew.", labels=["service"]
+        )
+        rejoins.add_metric(own, self._rejoins)
+        yield rejoins
 
     def _counters(self, samples: Mapping[int, _Sample]) -> Iterator[Metric]:
         plain: list[tuple[str, str, Callable[[_Sample], int]]] = [

@@ -27,9 +27,9 @@ from stream.errors import (
     PositionsDisagreeError,
     StreamError,
 )
+from stream.recovery import RecoveryStoppedError
 from stream.shard.journal import Entry, engines, note_of
 from stream.shard.restore import Restored
-from stream.worker import StoppedError
 from tests.simulation.streams import Meant, draw_stream
 from tests.simulation.world import KEYRING, Crash, World
 
@@ -424,7 +424,7 @@ def test_a_stop_during_a_long_replay_is_heeded_and_changes_nothing():
     worker = world.start()
     worker.stop()
     # given a stop before the first turn, the replay from entry 0 is given up at its first entry
-    with pytest.raises(StoppedError):
+    with pytest.raises(RecoveryStoppedError):
         worker.turn(0.0)
     worker.transport.close()
     assert world.restored == {}

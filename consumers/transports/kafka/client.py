@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
@@ -13,22 +14,33 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.serializer import Serializer
 
 from consumers.errors import (
+    FencedError,
     LogError,
     LogUnavailableError,
     RecordRefusedError,
     TopicsMissingError,
-    WorkerRunningError,
 )
+from consumers.kafka_settings import KafkaSettings
+from consumers.transports.kafka.options import options_for
 
 # What waits on the broker gives up after this; what is slower counts as gone.
 PATIENCE_S: Final = 8.0
 PATIENCE_MS: Final = 8_000
 
-_CHECK: Final = "check `log:` and that the broker is up"
+# A transaction that its producer left open is aborted by the broker after this.
+TRANSACTION_S: Final = 10.0
+# The broker looks for such transactions every ten seconds; markers and fetches take the rest.
+VISIBLE_S: Final = 30.0
+
+FENCED_HINT: Final = (
+    "give every worker an instance or a slot of its own: `kafka.instance`, `kafka.slot`"
+)
+_CHECK: Final = "check `log:`, `kafka:` and that the broker is up"
 
 _CONNECTION: Final[dict[str, Any]] = {
     "bootstrap_timeout_ms": PATIENCE_MS,
     "retry_backoff_ms": 20,  # the default of 100 stalls a flush by 105 ms
+    "reconnect_backoff_max_ms": 1_000,  # the default waits up to 30 s for a broker that is back
 }
 _READING: Final[dict[str, Any]] = {
     **_CONNECTION,
@@ -38,49 +50,74 @@ _READING: Final[dict[str, Any]] = {
     "auto_offset_reset": "none",  # the default silently skips what was trimmed
     "fetch_max_wait_ms": 20,
 }
+_FETCH_MIN_BYTES: Final = 20_000  # with the short wait it halves tail latency and CPU
 
 
-def reader(bootstrap: str, group: str | None = None) -> Any:
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The brokers' addresses and how to connect to them; in a message, the addresses."""
+
+    bootstrap: str
+    settings: KafkaSettings
+
+    def __str__(self) -> str:
+        return self.bootstrap
+
+    def options(self, kind: Any, **ours: Any) -> dict[str, Any]:
+        """What one of the client's classes is made with: ours, unless the settings say other."""
+        given = options_for(kind, self.settings)
+        return {"bootstrap_servers": _servers(self.bootstrap), **ours, **given}
+
+
+def cluster(bootstrap: str, settings: KafkaSettings | None = None) -> Cluster:
+    """A cluster by its addresses, in plain text unless the settings say other."""
+    return Cluster(bootstrap, settings or KafkaSettings())
+
+
+def reader(at: Cluster, group: str | None = None) -> Any:
     """A consumer that joins no group; `group` is whose committed positions it can tell."""
-    return KafkaConsumer(bootstrap_servers=_servers(bootstrap), group_id=group, **_READING)
+    return KafkaConsumer(**at.options(KafkaConsumer, group_id=group, **_READING))
 
 
-def member(bootstrap: str, group: str, slot: str) -> Any:
+def member(at: Cluster, group: str, slot: str) -> Any:
     """A consumer for a static member of the group, which holds `slot` over restarts."""
-    return KafkaConsumer(
-        bootstrap_servers=_servers(bootstrap),
-        group_id=group,
-        group_instance_id=slot,
+    session_ms = round(at.settings.session_timeout.total_seconds() * 1_000)
+    ours: dict[str, Any] = {
+        "group_id": group,
+        "group_instance_id": slot,
         # Keeps partition p of all inputs together; sticky assignors split shards.
-        partition_assignment_strategy=[RangePartitionAssignor],
-        session_timeout_ms=6_000,  # the broker's minimum: how long a dead worker's shards wait
-        heartbeat_interval_ms=500,
-        fetch_min_bytes=20_000,  # with the short wait it halves tail latency and CPU
+        "partition_assignment_strategy": [RangePartitionAssignor],
+        # How long a dead worker's shards wait; 6 s is the least that a broker takes by default.
+        "session_timeout_ms": session_ms,
+        "heartbeat_interval_ms": min(500, session_ms // 4),
+        "max_poll_interval_ms": round(at.settings.max_poll_interval.total_seconds() * 1_000),
+        "fetch_min_bytes": _FETCH_MIN_BYTES,
         **_READING,
-    )
+    }
+    return KafkaConsumer(**at.options(KafkaConsumer, **ours))
 
 
-def writer(bootstrap: str, transactional_id: str) -> Any:
+def writer(at: Cluster, transactional_id: str) -> Any:
     """A transactional producer, not yet initialised."""
-    return KafkaProducer(
-        bootstrap_servers=_servers(bootstrap),
-        transactional_id=transactional_id,
-        transaction_timeout_ms=10_000,  # how long a hanging transaction may hold up readers
-        batch_size=262_144,  # 12 instead of 28 µs a record
-        linger_ms=0,
-        request_timeout_ms=5_000,
-        delivery_timeout_ms=PATIENCE_MS,
-        max_block_ms=PATIENCE_MS,
-        allow_auto_create_topics=False,
-        value_serializer=_Values(),
+    ours: dict[str, Any] = {
+        "transactional_id": transactional_id,
+        "transaction_timeout_ms": round(TRANSACTION_S * 1_000),
+        "batch_size": 262_144,  # 12 instead of 28 µs a record
+        "linger_ms": 0,
+        "request_timeout_ms": 5_000,
+        "delivery_timeout_ms": PATIENCE_MS,
+        "max_block_ms": PATIENCE_MS,
+        "allow_auto_create_topics": False,
+        "value_serializer": _Values(),
         **_CONNECTION,
-    )
+    }
+    return KafkaProducer(**at.options(KafkaProducer, **ours))
 
 
-def admin(bootstrap: str) -> Any:
+def admin(at: Cluster) -> Any:
     """A client for topics; raises `LogUnavailableError` at once where nobody listens."""
-    _require_listener(bootstrap)
-    return KafkaAdminClient(bootstrap_servers=_servers(bootstrap), **_CONNECTION)
+    _require_listener(at.bootstrap)
+    return KafkaAdminClient(**at.options(KafkaAdminClient, **_CONNECTION))
 
 
 ABSENT: Final = object()
@@ -112,23 +149,40 @@ def _require_listener(bootstrap: str) -> None:
 
 
 @contextmanager
-def translated(bootstrap: str) -> Iterator[None]:
+def translated(at: Cluster) -> Iterator[None]:
     """Turns the client's errors into this package's."""
     try:
         yield
     except kafka_errors.KafkaError as error:
-        raise translate(error, bootstrap) from error
+        raise translate(error, at) from error
 
 
-def translate(error: Exception, bootstrap: str) -> LogError:
+def translate(error: Exception, at: Cluster) -> LogError:
     """The client's error in this package's words."""
-    # A producer that has failed wraps what it failed of in each later error.
-    causes = [cause for cause in error.args if isinstance(cause, Exception)]
-    match causes[0] if causes else error:
+    match root(error):
         case kafka_errors.UnknownTopicOrPartitionError():
-            return TopicsMissingError(f"Kafka at {bootstrap} lacks a topic: {error}")
-        case kafka_errors.FencedInstanceIdError() | kafka_errors.ProducerFencedError():
-            return WorkerRunningError("another worker has taken over this member's slot")
+            return TopicsMissingError(f"Kafka at {at} lacks a topic: {error}")
+        case kafka_errors.FencedInstanceIdError():
+            return FencedError("another worker has taken over this one's identity", FENCED_HINT)
+        case (
+            kafka_errors.SaslAuthenticationFailedError()
+            | kafka_errors.UnsupportedSaslMechanismError()
+            | kafka_errors.IllegalSaslStateError()
+        ):
+            return LogUnavailableError(
+                f"Kafka at {at} does not let this client in: {error}",
+                "check `kafka.sasl_mechanism`, `kafka.sasl_username` and the password",
+            )
+        case (
+            kafka_errors.TopicAuthorizationFailedError()
+            | kafka_errors.GroupAuthorizationFailedError()
+            | kafka_errors.TransactionalIdAuthorizationFailedError()
+            | kafka_errors.ClusterAuthorizationFailedError()
+        ):
+            return LogUnavailableError(
+                f"Kafka at {at} refuses this user: {error}",
+                "give it the rights that `driftline doctor` lists",
+            )
         case (
             kafka_errors.InvalidTimestampError()
             | kafka_errors.MessageSizeTooLargeError()
@@ -137,7 +191,13 @@ def translate(error: Exception, bootstrap: str) -> LogError:
         ):
             return RecordRefusedError(f"Kafka refused a record: {error}")
         case _:
-            return LogUnavailableError(f"Kafka at {bootstrap}: {error}", _CHECK)
+            return LogUnavailableError(f"Kafka at {at}: {error}", _CHECK)
+
+
+def root(error: Exception) -> Exception:
+    """What a failed producer first failed of: it wraps that in each later error."""
+    causes = [cause for cause in error.args if isinstance(cause, Exception)]
+    return root(causes[0]) if causes else error
 
 
 def close_quietly(client: Any, **how: float) -> None:

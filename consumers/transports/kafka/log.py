@@ -18,14 +18,17 @@ from consumers.errors import (
     LogUnreadableError,
     OffsetOutOfRangeError,
 )
+from consumers.kafka_settings import KafkaSettings
 from consumers.record import NewRecord, Record
 from consumers.transport import INPUTS, Committed
 from consumers.transports.kafka import topics as service_topics
 from consumers.transports.kafka.client import (
     PATIENCE_MS,
     PATIENCE_S,
+    VISIBLE_S,
     admin,
     close_quietly,
+    cluster,
     reader,
     translated,
 )
@@ -33,6 +36,11 @@ from consumers.transports.kafka.producer import TransactionalProducer
 
 _READ_RECORDS = 1_000
 _APPEND_ATTEMPTS = 5
+
+TOPIC_HINT = (
+    "put the topic back as it was; or begin a new journal from the old one's snapshots: "
+    "driftline topics create --from"
+)
 
 
 class KafkaLog:
@@ -43,8 +51,16 @@ class KafkaLog:
     holds the commands in the same order, and a fenced append is tried again.
     """
 
-    def __init__(self, bootstrap: str, service: str, topics: Mapping[str, str]) -> None:
-        self._bootstrap = bootstrap
+    visible_within_s = VISIBLE_S
+
+    def __init__(
+        self,
+        bootstrap: str,
+        service: str,
+        topics: Mapping[str, str],
+        settings: KafkaSettings | None = None,
+    ) -> None:
+        self._at = cluster(bootstrap, settings)
         self._group = service
         self._names = service_topics.real_names(service, topics)
         self._transactional_id = f"{service}-append-{uuid.uuid4()}"
@@ -56,14 +72,18 @@ class KafkaLog:
         self._idle_readers: list[Any] = []
 
     def create_topics(self, partitions: int) -> None:
-        with translated(self._bootstrap):
+        with translated(self._at):
             service_topics.create(self._connected_admin(), self._names, partitions)
 
     def partitions(self) -> int:
         if not self._count:
-            with translated(self._bootstrap):
+            with translated(self._at):
                 self._count = service_topics.count(self._connected_admin(), self._names)
         return self._count
+
+    def identities(self) -> dict[str, str]:
+        with translated(self._at):
+            return service_topics.identities(self._connected_admin(), self._names)
 
     def append(self, records: Sequence[tuple[str, int, NewRecord]]) -> list[int]:
         self.partitions()
@@ -79,7 +99,7 @@ class KafkaLog:
 
     def _append(self, records: Sequence[tuple[str, int, NewRecord]]) -> list[int]:
         if self._producer is None:
-            self._producer = TransactionalProducer(self._bootstrap, self._transactional_id)
+            self._producer = TransactionalProducer(self._at, self._transactional_id)
         try:
             return self._producer.write(records)
         except BaseException:
@@ -89,7 +109,7 @@ class KafkaLog:
 
     def _append_commands(self, records: Sequence[tuple[str, int, NewRecord]]) -> list[int]:
         for attempt in range(_APPEND_ATTEMPTS):
-            producer = TransactionalProducer(self._bootstrap, self._commands_id)
+            producer = TransactionalProducer(self._at, self._commands_id)
             try:
                 return producer.write(records)
             except CommitFailedError:
@@ -151,8 +171,7 @@ class KafkaLog:
                     deadline_s = time.monotonic() + PATIENCE_S
                 elif time.monotonic() > deadline_s:
                     raise LogUnavailableError(
-                        f"Kafka at {self._bootstrap} gave nothing of {source.topic} for "
-                        f"{PATIENCE_S:.0f} s"
+                        f"Kafka at {self._at} gave nothing of {source.topic} for {PATIENCE_S:.0f} s"
                     )
 
     def begin_offset(self, topic: str, partition: int) -> int:
@@ -171,21 +190,29 @@ class KafkaLog:
 
     def committed(self, shard: int) -> Committed | None:
         assert shard < self.partitions()
-        with translated(self._bootstrap):
+        with translated(self._at):
             if self._offsets is None:
-                self._offsets = reader(self._bootstrap, self._group)
+                self._offsets = reader(self._at, self._group)
             found = {
                 role: self._offsets.committed(
                     TopicPartition(self._names[role], shard),
                     metadata=True,
-                    timeout_ms=PATIENCE_MS,
+                    # Positions in a transaction that is not over yet are waited for.
+                    timeout_ms=round(VISIBLE_S * 1_000),
                 )
                 for role in INPUTS
             }
         if not any(found.values()):
             return None
-        notes = {offset and offset.metadata for offset in found.values()}
-        if len(notes) != 1 or None in notes:
+        gone = [self._names[role] for role, offset in found.items() if offset is None]
+        if gone:
+            raise LogUnreadableError(
+                f"the group {self._group} has no position of {', '.join(gone)} for shard {shard}, "
+                f"though it has others: the topic was deleted and made again",
+                TOPIC_HINT,
+            )
+        notes = {offset.metadata for offset in found.values()}
+        if len(notes) != 1:
             raise LogUnreadableError(
                 f"the group {self._group} has positions for shard {shard} that driftline did not "
                 f"commit: {found}",
@@ -200,7 +227,7 @@ class KafkaLog:
             raise OffsetOutOfRangeError(topic, partition, before, begin, end)
         if before > begin:
             source = TopicPartition(self._names[topic], partition)
-            with translated(self._bootstrap):
+            with translated(self._at):
                 self._connected_admin().delete_records({source: before}, timeout_ms=PATIENCE_MS)
 
     def close(self) -> None:
@@ -218,14 +245,14 @@ class KafkaLog:
 
     def _connected_admin(self) -> Any:
         if self._admin is None:
-            self._admin = admin(self._bootstrap)
+            self._admin = admin(self._at)
         return self._admin
 
     @contextmanager
     def _reader(self) -> Iterator[Any]:
         """A consumer for this use alone; connecting takes 20 ms, so used ones are kept."""
-        with translated(self._bootstrap):
-            consumer = self._idle_readers.pop() if self._idle_readers else reader(self._bootstrap)
+        with translated(self._at):
+            consumer = self._idle_readers.pop() if self._idle_readers else reader(self._at)
             broken = False
             try:
                 yield consumer

@@ -19,11 +19,19 @@ from consumers.transports.kafka.client import (
     ABSENT,
     PATIENCE_MS,
     PATIENCE_S,
+    Cluster,
     close_quietly,
+    root,
     translate,
     translated,
     writer,
 )
+
+_FENCED = (kafka_errors.ProducerFencedError, kafka_errors.InvalidProducerEpochError)
+
+
+class ProducerFencedError(CommitFailedError):
+    """Nothing was written: a newer producer has this id, or the broker gave up the transaction."""
 
 
 class TransactionalProducer:
@@ -34,10 +42,10 @@ class TransactionalProducer:
     hit the next one.
     """
 
-    def __init__(self, bootstrap: str, transactional_id: str) -> None:
-        self._bootstrap = bootstrap
-        with translated(bootstrap):
-            self._producer = writer(bootstrap, transactional_id)
+    def __init__(self, at: Cluster, transactional_id: str) -> None:
+        self._at = at
+        with translated(at):
+            self._producer = writer(at, transactional_id)
             try:
                 self._producer.init_transactions()
             except BaseException:
@@ -58,7 +66,10 @@ class TransactionalProducer:
            refuses those of a member that has lost its shards.
         3. Commit. Until here a failure is `CommitFailedError` or `RecordRefusedError`; from here
            on it is `CommitUnknownError`.
+        4. See that the producer still has the epoch that it began with: the client answers yes to
+           a commit that it never sent, if it had to take a new epoch meanwhile.
         """
+        epoch = self._epoch()
         try:
             self._producer.begin_transaction()
             offsets = self._send(records)
@@ -70,15 +81,23 @@ class TransactionalProducer:
                 )
         except (kafka_errors.KafkaError, ValueError, TypeError) as error:
             self._abort()
-            translation = translate(error, self._bootstrap)
-            if isinstance(translation, RecordRefusedError):
+            translation = translate(error, self._at)
+            if isinstance(translation, (RecordRefusedError, CommitFailedError)):
                 raise translation from error
-            raise CommitFailedError(str(translation), translation.hint) from error
+            kind = ProducerFencedError if isinstance(root(error), _FENCED) else CommitFailedError
+            raise kind(str(translation), translation.hint) from error
         try:
             self._wait(self._producer._transaction_manager.begin_commit())
         except kafka_errors.KafkaError as error:
-            raise CommitUnknownError(f"Kafka at {self._bootstrap}: {error}") from error
+            raise CommitUnknownError(f"Kafka at {self._at}: {error}") from error
+        if self._epoch() != epoch:
+            raise CommitUnknownError(
+                f"Kafka at {self._at}: the producer's epoch changed while it committed"
+            )
         return offsets
+
+    def _epoch(self) -> Any:
+        return self._producer._transaction_manager.producer_id_and_epoch
 
     def _send(self, records: Sequence[tuple[str, int, NewRecord]]) -> list[int]:
         send = self._producer.send

@@ -63,6 +63,14 @@ def count(admin: Any, names: Mapping[str, str]) -> int:
     return counts[INPUTS[0]]
 
 
+def identities(admin: Any, names: Mapping[str, str]) -> dict[str, str]:
+    """Role → the id that the broker gave its topic when it was made; of the inputs."""
+    roles = {names[role]: role for role in INPUTS}
+    return {
+        roles[topic["name"]]: str(topic["topic_id"]) for topic in admin.describe_topics(list(roles))
+    }
+
+
 def _require_equal(counts: Mapping[str, int], names: Mapping[str, str], partitions: int) -> None:
     other = [f"{names[role]} has {count}" for role, count in counts.items() if count != partitions]
     if other:

@@ -3,45 +3,54 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from kafka import ConsumerRebalanceListener, TopicPartition
+from kafka import TopicPartition
 from kafka import errors as kafka_errors
-from kafka.structs import MemberState, OffsetAndMetadata
+from kafka.structs import OffsetAndMetadata
 
 from consumers.errors import (
     CommitFailedError,
+    CommitUnknownError,
+    FencedError,
     LogError,
-    LogUnavailableError,
     OffsetOutOfRangeError,
+    PartitionCountError,
     RecordRefusedError,
     TransportClosedError,
+    WorkerRunningError,
 )
+from consumers.kafka_settings import KafkaSettings
 from consumers.transport import INPUTS, InputBatch, Polled, StepCommit
+from consumers.transports.kafka.assignment import Assignment
 from consumers.transports.kafka.client import (
+    FENCED_HINT,
     PATIENCE_MS,
+    PATIENCE_S,
     close_quietly,
     member,
     translated,
 )
 from consumers.transports.kafka.log import KafkaLog, to_record
-from consumers.transports.kafka.producer import TransactionalProducer
+from consumers.transports.kafka.membership import Membership, is_member
+from consumers.transports.kafka.producer import ProducerFencedError, TransactionalProducer
+from consumers.transports.kafka.watchdog import Watchdog
 from consumers.transports.refusals import refuse_long_note
 
 # How long the client may hold the thread while nothing comes: an interrupt is seen after it.
 _SLICE_MS = 50
-# Joining takes a second; a group that is not stable for longer than this is stuck.
-_JOIN_S = 10.0
+# A commit waits for four things in turn, each with its own patience; longer is no waiting.
+_HUNG_S = 6 * PATIENCE_S
 
 
 class KafkaTransport(KafkaLog):
-    """A static member of the service's group, with transactions under its slot's name.
+    """A static member of the service's group, with transactions under its own name.
 
-    `member` names the slot, stable over restarts. A second worker on a slot takes it over: the
-    first's next commit fails. Making it raises `TopicsMissingError`, `PartitionCountError` and
-    `LogUnavailableError`.
+    `settings.member` names it, stable over restarts. A second worker of that name takes its place:
+    the first's next commit, or soon its poll, raises `FencedError`. Making it raises
+    `TopicsMissingError`, `PartitionCountError` and `LogUnavailableError`.
 
     1. The producer comes first: it aborts the transaction that a predecessor left open.
     2. The consumer then joins, and the metadata of every topic is fetched before the first poll,
@@ -49,47 +58,52 @@ class KafkaTransport(KafkaLog):
     """
 
     def __init__(
-        self, bootstrap: str, service: str, topics: Mapping[str, str], member_name: str
+        self,
+        bootstrap: str,
+        service: str,
+        topics: Mapping[str, str],
+        settings: KafkaSettings | None = None,
     ) -> None:
-        super().__init__(bootstrap, service, topics)
+        super().__init__(bootstrap, service, topics, settings)
         self._roles = {self._names[role]: role for role in INPUTS}
-        self._assignment = _Assignment(self._roles)
-        self._membership: Any = None
+        self._assignment = Assignment(self._roles)
         self._positions: dict[int, dict[str, int]] = {}
         self._interrupted = False
         self._spent = False
         self._closing = ExitStack()
         self._closing.callback(super().close)
-        with ExitStack() as failing:
+        self._watchdog = Watchdog(_HUNG_S)
+        self._closing.callback(self._watchdog.close)
+        with ExitStack() as failing, self._watchdog.watching("join"):
             failing.callback(self._closing.close)
             self.partitions()
-            slot = f"{service}-slot-{member_name}"
-            self._steps = TransactionalProducer(bootstrap, slot)
+            instance = f"{service}-{self._at.settings.member}"
+            self._steps = TransactionalProducer(self._at, instance)
             self._closing.callback(self._steps.close)
-            with translated(bootstrap):
-                self._consumer = member(bootstrap, service, slot)
+            with translated(self._at):
+                self._consumer = member(self._at, service, instance)
                 self._closing.callback(close_quietly, self._consumer, timeout_ms=1_000)
                 self._assignment.consumer = self._consumer
                 self._consumer.subscribe(list(self._roles), listener=self._assignment)
                 for topic in self._roles:
                     self._consumer.partitions_for_topic(topic)
             failing.pop_all()
-        self._stable_s = time.monotonic()
+        self._membership = Membership(self._at, self._consumer, service, instance)
 
     def poll(
         self, timeout_s: float, max_records: int, full: Collection[tuple[int, str]] = ()
     ) -> Polled:
-        self._use()
         deadline_s = time.monotonic() + timeout_s
         fetched: dict[TopicPartition, list[Any]] = {}
         gained: tuple[int, ...] = ()
         lost: tuple[int, ...] = ()
-        with translated(self._bootstrap):
+        with self._using("poll", timeout_s), translated(self._at):
             self._pause(full)
             while True:
                 left_ms = max(0, round((deadline_s - time.monotonic()) * 1_000))
                 fetched = self._fetch(min(left_ms, _SLICE_MS), max_records)
-                self._require_membership()
+                self._membership.look()
+                self._require_whole_shards()
                 gained, lost = self._assignment.take_changes()
                 for shard in lost:
                     self._positions.pop(shard, None)
@@ -97,9 +111,8 @@ class KafkaTransport(KafkaLog):
                 if fetched or gained or lost or moved or not left_ms or self._interrupted:
                     break
             self._interrupted = False
-            polled = Polled(self._batches(fetched), gained, lost)
-        self._spent = False
-        return polled
+            rebalancing = self._assignment.rebalancing
+            return Polled(self._batches(fetched), gained, lost, rebalancing)
 
     def _fetch(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
         try:
@@ -113,21 +126,21 @@ class KafkaTransport(KafkaLog):
             raise OffsetOutOfRangeError(role, source.partition, offset, begin, end) from error
         return fetched
 
-    def _require_membership(self) -> None:
-        """Keeps the identity to commit with: right after the poll, since an evicted member's
-        would be one that the broker accepts from anybody."""
-        membership = self._consumer.group_metadata()
-        now_s = time.monotonic()
-        if membership.state == MemberState.STABLE:
-            self._membership = membership
-            self._stable_s = now_s
-        elif now_s - self._stable_s > _JOIN_S:
-            raise LogUnavailableError(f"the group {self._group} was not stable for {_JOIN_S:.0f} s")
+    def _require_whole_shards(self) -> None:
         if self._assignment.incomplete:
+            shard = self._assignment.incomplete[0]
+            if shard >= self._count:
+                # Somebody has added partitions to some of the topics.
+                self._count = 0
+                self.partitions()
             raise LogError(
-                f"the group gave this member shard {self._assignment.incomplete[0]} without all "
-                f"of its inputs",
+                f"the group gave this member shard {shard} without all of its inputs",
                 "let only driftline's workers join the group, all of one version",
+            )
+        if self._assignment.highest >= self._count:
+            raise PartitionCountError(
+                f"each topic had {self._count} partitions when this worker started; now there is "
+                f"one more, partition {self._assignment.highest}"
             )
 
     def _pause(self, full: Collection[tuple[int, str]]) -> None:
@@ -175,8 +188,7 @@ class KafkaTransport(KafkaLog):
         }
 
     def start(self, shard: int, positions: Mapping[str, int]) -> None:
-        self._use()
-        with translated(self._bootstrap):
+        with self._using("start"), translated(self._at):
             for role in INPUTS:
                 source = TopicPartition(self._names[role], shard)
                 try:
@@ -187,15 +199,15 @@ class KafkaTransport(KafkaLog):
                 self._consumer.resume(source)
             else:
                 self._positions[shard] = {role: positions[role] for role in INPUTS}
-        self._spent = False
 
     def commit(self, steps: Sequence[StepCommit]) -> None:
-        self._use()
-        if self._membership is None:
-            raise CommitFailedError("this member has not joined its group")
-        for step in steps:
-            # Here, since the client cannot even abort once the broker has refused a note.
-            refuse_long_note(step.note)
+        with self._using("commit"):
+            for step in steps:
+                # Here, since the client cannot even abort once the broker has refused a note.
+                refuse_long_note(step.note)
+            self._commit(steps)
+
+    def _commit(self, steps: Sequence[StepCommit]) -> None:
         records = [
             (self._names[role], step.shard, record)
             for step in steps
@@ -208,11 +220,32 @@ class KafkaTransport(KafkaLog):
             for step in steps
             for role in INPUTS
         }
+        identity = self._membership.identity
+        if identity is None or not is_member(identity):
+            raise CommitFailedError("this member has not joined its group")
         try:
-            self._steps.write(records, positions, self._membership)
+            self._steps.write(records, positions, identity)
         except RecordRefusedError as error:
             raise CommitFailedError(str(error), error.hint) from error
-        self._spent = False
+        except ProducerFencedError as error:
+            if self._membership.is_replaced_soon():
+                raise FencedError(
+                    "another worker has taken over this one's identity; its step was not committed",
+                    FENCED_HINT,
+                ) from error
+            raise
+        except CommitUnknownError as error:
+            if self._membership.is_replaced_soon():
+                raise WorkerRunningError(
+                    "another worker has taken over this one's identity; what became of the "
+                    "last step, it has read from the log",
+                    FENCED_HINT,
+                ) from error
+            raise
+
+    def keep_alive(self) -> None:
+        # What `poll` does for the group's sake, and nothing else of it.
+        self._consumer._coordinator.heartbeat.poll()
 
     def interrupt(self) -> None:
         # No Event: a signal handler would wait for ever for the lock that its own thread holds.
@@ -222,43 +255,12 @@ class KafkaTransport(KafkaLog):
         self._spent = True
         self._closing.close()
 
-    def _use(self) -> None:
+    @contextmanager
+    def _using(self, call: str, more_s: float = 0.0) -> Iterator[None]:
         """The transport is spent until the caller has succeeded."""
         if self._spent:
             raise TransportClosedError("the transport was closed, or failed before: join anew")
         self._spent = True
-
-
-class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
-    """What the group gave and took, as the client's own thread tells it between two polls."""
-
-    def __init__(self, roles: Collection[str]) -> None:
-        self.consumer: Any = None
-        self.incomplete: list[int] = []
-        self._inputs = len(roles)
-        self._known: set[int] = set()
-        self._gained: set[int] = set()
-        self._lost: set[int] = set()
-
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        inputs: dict[int, int] = {}
-        for source in assigned:
-            # Nothing is fetched before `start` says from where, and no committed position is
-            # looked up, of which there may be none.
-            self.consumer.seek(source, 0)
-            self.consumer.pause(source)
-            inputs[source.partition] = inputs.get(source.partition, 0) + 1
-        self.incomplete = [shard for shard, count in inputs.items() if count != self._inputs]
-        self._gained = set(inputs)
-
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        self._lost |= self._known
-        self._known = set()
-        self._gained = set()
-
-    def take_changes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Shards gained and lost since the last call."""
-        gained, lost = tuple(sorted(self._gained)), tuple(sorted(self._lost))
-        self._known |= self._gained
-        self._gained, self._lost = set(), set()
-        return gained, lost
+        with self._watchdog.watching(call, more_s):
+            yield
+        self._spent = False

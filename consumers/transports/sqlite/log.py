@@ -33,6 +33,8 @@ class SqliteLog:
     newest record of each key. A file's service and partition count are fixed when it is made.
     """
 
+    visible_within_s = 0.0
+
     def __init__(
         self, path: str | Path, service: str, clock_ms: Callable[[], int] = wall_clock_ms
     ) -> None:
@@ -50,6 +52,10 @@ class SqliteLog:
     def partitions(self) -> int:
         self._db()
         return self._count
+
+    def identities(self) -> dict[str, str]:
+        """Topics are never deleted here."""
+        return {}
 
     def append(self, records: Sequence[tuple[str, int, NewRecord]]) -> list[int]:
         db = self._db()

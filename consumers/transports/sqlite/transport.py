@@ -145,6 +145,9 @@ class SqliteTransport(SqliteLog):
             raise CommitFailedError(str(error), error.hint) from error
         self._spent = False
 
+    def keep_alive(self) -> None:
+        """Nobody waits for a sign of life: the lock ends with the process."""
+
     def interrupt(self) -> None:
         # A full pipe wakes as well, and a closed transport has nothing to wake.
         with suppress(OSError):

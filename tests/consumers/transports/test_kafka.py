@@ -18,10 +18,11 @@ from consumers.errors import (
     PartitionCountError,
     TopicsMissingError,
 )
+from consumers.kafka_settings import KafkaSettings
 from consumers.record import NewRecord
 from consumers.transport import INPUTS, Committed, Log
 from consumers.transports import open_log, open_transport
-from consumers.transports.kafka.client import admin
+from consumers.transports.kafka.client import admin, cluster
 from consumers.transports.kafka.producer import TransactionalProducer
 from tests.consumers.transports.worlds import (
     PATIENCE_S,
@@ -61,7 +62,7 @@ def test_a_transaction_left_open_by_a_dead_worker_is_aborted_by_the_next(
     kafka: str, world: UrlWorld, closing: ExitStack
 ) -> None:
     # given a worker that died after sending, before committing
-    dead = TransactionalProducer(kafka, f"{world.service}-slot-0")
+    dead = TransactionalProducer(cluster(kafka), f"{world.service}-{KafkaSettings().member}")
     closing.callback(dead.close)
     dead._producer.begin_transaction()
     dead._send([(f"{world.service}.journal", 0, record("lost"))])
@@ -100,7 +101,8 @@ def test_members_share_the_shards_each_whole(world: UrlWorld, closing: ExitStack
         [(role, shard, record(f"{role}{shard}")) for role in INPUTS for shard in (0, 1)]
     )
     first, second = (
-        Worker(open_transport(world.url, world.service, member=name)) for name in ("0", "1")
+        Worker(open_transport(world.url, world.service, kafka=KafkaSettings(slot=slot)))
+        for slot in (0, 1)
     )
     closing.callback(second.transport.close)
     closing.callback(first.transport.close)
@@ -149,7 +151,7 @@ def test_commands_of_many_writers_stand_in_the_same_order_on_every_partition(
 def test_topics_keep_what_recovery_needs_and_inputs_refuse_the_future(
     kafka: str, world: UrlWorld, closing: ExitStack
 ) -> None:
-    client = admin(kafka)
+    client = admin(cluster(kafka))
     closing.callback(client.close)
 
     def setting(role: str, name: str) -> object:
@@ -165,7 +167,7 @@ def test_topics_keep_what_recovery_needs_and_inputs_refuse_the_future(
 def test_topics_of_unequal_partition_counts_are_refused(
     kafka: str, world: UrlWorld, closing: ExitStack
 ) -> None:
-    client = admin(kafka)
+    client = admin(cluster(kafka))
     closing.callback(client.close)
     labels = f"{world.service}.labels"
     client.create_partitions({labels: 3})
@@ -180,7 +182,7 @@ def test_topics_of_unequal_partition_counts_are_refused(
 
 
 def test_a_missing_topic_is_named(kafka: str, world: UrlWorld, closing: ExitStack) -> None:
-    client = admin(kafka)
+    client = admin(cluster(kafka))
     closing.callback(client.close)
     alerts = f"{world.service}.alerts"
     client.delete_topics([alerts])
@@ -193,7 +195,7 @@ def test_a_missing_topic_is_named(kafka: str, world: UrlWorld, closing: ExitStac
 def test_positions_that_somebody_else_committed_are_not_taken_for_ours(
     kafka: str, world: UrlWorld, closing: ExitStack
 ) -> None:
-    client = admin(kafka)
+    client = admin(cluster(kafka))
     closing.callback(client.close)
     source = TopicPartition(f"{world.service}.events", 0)
     client.alter_group_offsets(world.service, {source: OffsetAndMetadata(0, "theirs", -1)})
