@@ -40,6 +40,16 @@ FieldName = Annotated[str, Field(min_length=1)]
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 
 
+class HaltSettings(BaseModel):
+    """When records that cannot be used make a shard halt: at this share of the last `window` of an
+    input. `share: null`: never."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: Annotated[float, Field(gt=0, le=1)] | None = 0.5
+    window: Annotated[int, Field(ge=1, le=100_000)] = 200
+
+
 class EventsSettings(BaseModel):
     """How an event is read from a record.
 

@@ -81,6 +81,55 @@ def build_alert(
     }
 
 
+def build_notice(
+    *,
+    service: str,
+    shard: int,
+    version: int,
+    detector: str,
+    signal: str,
+    state: str,
+    time_ms: int,
+    event_index: int,
+    evidence: dict[str, Any],
+    source: tuple[str, int] | None,
+) -> dict[str, Any]:
+    """An alert about the service itself, of kind `operations`, ready for JSON; always critical.
+
+    Parameters
+    ----------
+    time_ms
+        The stream's time.
+    evidence
+        What is known, and under `hint` the way out.
+    source
+        Topic and offset of the record at which it was noticed; None where that was the end of a
+        wait.
+    """
+    topic, offset = source or ("none", event_index)
+    return {
+        "format": FORMAT,
+        "id": alert_id(
+            service=service,
+            shard=shard,
+            detector=detector,
+            topic=topic,
+            partition=shard,
+            offset=offset,
+        ),
+        "kind": "operations",
+        "state": state,
+        "severity": "critical",
+        "detector": detector,
+        "signal": signal,
+        "time": _rfc3339(time_ms),
+        "event_index": event_index,
+        "evidence": evidence,
+        "version": version,
+        "source": source and {"topic": topic, "partition": shard, "offset": offset},
+    }
+
+
 def _rfc3339(time_ms: int) -> str:
     moment = _EPOCH + timedelta(milliseconds=time_ms)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

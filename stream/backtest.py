@@ -9,7 +9,7 @@ awaited are counted, not expired.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,13 +17,14 @@ from typing import Any
 
 import orjson
 
-from consumers.record import NewRecord
+from consumers.record import NewRecord, Record
 from stream.configuration import Configuration
+from stream.errors import HaltedError
 from stream.file_stream import LabelSource, merged_records, with_labels
+from stream.rewinding import Rewinding
 from stream.shard.effects import Outputs
 from stream.shard.plan import Plan
 from stream.shard.shard import Shard
-from stream.shard.step import Step
 
 STEP_RECORDS = 2_000
 
@@ -89,20 +90,35 @@ def backtest(
 
     Raises
     ------
-    FileError, ConfigurationError, ShardStoppedError
+    FileError, ConfigurationError
+    HaltedError
+        Too many rows cannot be used; a service would halt at that record.
     """
     configuration, labels = with_labels(configuration, labels)
     plan = Plan(configuration, waits=configuration.events.time is not None)
-    result = Backtest(Shard(plan, 0))
-    merged = merged_records(configuration, path, labels)
-    while records := list(islice(merged, STEP_RECORDS)):
-        outputs: Outputs = []
+
+    def steps() -> Iterator[list[tuple[int, Record]]]:
+        merged = merged_records(configuration, path, labels)
+        while records := list(islice(merged, STEP_RECORDS)):
+            yield records
+
+    rewinding = Rewinding(plan, steps)
+    result = Backtest(rewinding.shard)
+    for records in steps():
         started = time.perf_counter()
-        result.shard.apply(Step({}, {}, (), None, records), outputs)
+        outputs = rewinding.apply(records)
         result.seconds += time.perf_counter() - started
+        result.shard = rewinding.shard
         _collect(result, outputs, on_output)
         if on_progress is not None:
             on_progress(result.shard.parts.events)
+        halted = result.shard.parts.halting.halted
+        if halted is not None:
+            raise HaltedError(
+                f"{path}: {halted}; a service would halt here, at event "
+                f"{result.shard.parts.events - 1}",
+                "mend the file or the names in `events:`; `halt: {share: null}` goes on regardless",
+            )
     return result
 
 

@@ -92,6 +92,14 @@ class RollbackCommand(_Command):
     tainted: tuple[int, ...] = ()
 
 
+class ResumeCommand(_Command):
+    """Go on where a shard has halted, and learn again where its learner is suspended; of all shards
+    or of one."""
+
+    command: Literal["resume"] = "resume"
+    shard: Annotated[int, Field(ge=0)] | None = None
+
+
 class ConfigCommand(_Command):
     """Go on under another configuration: the semantic part of it, as a journal holds it.
 
@@ -106,7 +114,9 @@ class ConfigCommand(_Command):
 Heavy = RollbackCommand | ConfigCommand
 """Commands that change the state as a whole: each has a step of its own."""
 
-Command = Annotated[VersionCommand | AliasCommand | Heavy, Field(discriminator="command")]
+Command = Annotated[
+    VersionCommand | AliasCommand | ResumeCommand | Heavy, Field(discriminator="command")
+]
 
 _PARSER: TypeAdapter[Command] = TypeAdapter(Command)
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from consumers.kafka_settings import KafkaSettings
-from consumers.settings import EventsSettings, LabelsSettings
+from consumers.settings import EventsSettings, HaltSettings, LabelsSettings
 from consumers.transport import TOPICS
 from detectors.errors import DetectorsError
 from detectors.settings import AlertSettings, DetectorSettings, check_signals
@@ -45,7 +45,17 @@ NOT_BUILT = {
 
 _DOCS = "docs/configuration.md lists the fields"
 
-SEMANTIC = ("events", "labels", "task", "threshold", "seed", "model", "detectors", "alerts")
+SEMANTIC = (
+    "events",
+    "labels",
+    "task",
+    "threshold",
+    "seed",
+    "model",
+    "detectors",
+    "alerts",
+    "halt",
+)
 
 
 class Configuration(BaseModel):
@@ -69,6 +79,7 @@ class Configuration(BaseModel):
     model: ModelSettings
     detectors: tuple[DetectorSettings, ...] = ()
     alerts: AlertSettings = AlertSettings()
+    halt: HaltSettings = HaltSettings()
     snapshots: SnapshotsSettings = SnapshotsSettings()
     metrics: MetricsSettings = MetricsSettings()
 

@@ -12,10 +12,13 @@ StreamError                          the root; carries `hint`
 ├── DeadLetterError                  no such dead letters, or none of them can be redriven
 ├── CommandError                     a command that is refused: its outcome says why
 ├── ShardPausedError                 a shard waits for a rollback that cannot be carried out
+├── HaltedError                      too many records cannot be used: a shard has halted
 ├── RollbackError                    a rollback's state cannot be loaded or rebuilt here
 ├── TransferError                    a service cannot begin from the state of another
-└── ShardStoppedError                a learner failed on a record; nothing of its step was committed
+└── UpdateFailedError                a learner failed to learn; nothing of its step was committed
 """
+
+from learners.errors import LearnerFailedError
 
 
 class StreamError(Exception):
@@ -80,6 +83,10 @@ class ShardPausedError(StreamError):
     """A shard waits, as do its events, until a rollback that it cannot carry out is replaced."""
 
 
+class HaltedError(StreamError):
+    """Too many records cannot be used: the shard has halted, and those behind them wait."""
+
+
 class RollbackError(StreamError):
     """The state that a rollback asks for cannot be loaded or rebuilt; the shard stays as it is."""
 
@@ -88,11 +95,18 @@ class TransferError(StreamError):
     """A service cannot begin from the state of another one."""
 
 
-class ShardStoppedError(StreamError):
-    """A learner raised, or gave a number that is not finite; the step was not committed."""
+class UpdateFailedError(StreamError):
+    """A learner failed to learn; the state is spent, and nothing of the step was committed.
 
-    def __init__(self, message: str, hint: str, *, topic: str, partition: int, offset: int) -> None:
-        super().__init__(message, hint)
-        self.topic = topic
-        self.partition = partition
-        self.offset = offset
+    `place` (of `stream.shard.updates`) says which update it was, `detail` what the model said.
+    """
+
+    def __init__(self, shard: int, place: tuple[str, int], error: LearnerFailedError) -> None:
+        topic, offset = place
+        where = f"{topic} partition {shard} offset {offset}"
+        if topic == "assumed":
+            where = f"the label assumed for event number {offset} of shard {shard}"
+        super().__init__(f"the champion failed to learn at {where}: {error.detail}", error.hint)
+        self.shard = shard
+        self.place = place
+        self.detail = error.detail

@@ -13,6 +13,7 @@ from consumers.transport import Log
 from stream.commands import TOPIC, Command, RollbackCommand, SkipRange, parse_command
 from stream.errors import CommandError
 from stream.shard import journal
+from stream.shard.parts import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class History:
     """The versions and commands of a service, oldest first.
 
     `skips` are the ranges of records skipped so far; `configurations` says from which entry of
-    shard 0 on which semantic configuration was in force.
+    shard 0 on which semantic configuration was in force; `standing` whether a shard has halted or
+    its learner is suspended, for each of which that was ever so.
     """
 
     shards: int
@@ -61,6 +63,7 @@ class History:
     skips: list[SkipRange]
     tainted: set[int]
     configurations: list[tuple[int, dict[str, Any]]]
+    standing: dict[int, Standing] = field(default_factory=dict)
 
     def is_complete(self, version: VersionInfo) -> bool:
         """Whether every shard has published its snapshot of the version."""
@@ -171,6 +174,8 @@ def _read_shard(
     cuts: dict[int, tuple[journal.Entry, dict[str, Any]]] = {}
     retired: set[str] = set()
     for entry in journal.read(log, shard, begin, end):
+        if entry.standing is not None:
+            history.standing[shard] = entry.standing
         if shard == 0 and entry.configuration is not None:
             history.configurations.append((entry.sequence, entry.configuration))
         for outcome in entry.outcomes:
@@ -178,7 +183,7 @@ def _read_shard(
                 said = outcomes.setdefault(outcome["id"], {})
                 # The first: a command that was written twice is refused the second time.
                 said.setdefault(shard, outcome | {"sequence": entry.sequence})
-            if outcome["outcome"] == "applied" and outcome["command"] != "alias":
+            if outcome["outcome"] == "applied" and outcome["command"] not in ("alias", "resume"):
                 cuts[outcome["version"]] = entry, outcome
         keys |= {named["version"]: named["key"] for named in entry.published if "version" in named}
         retired |= set(entry.retired)

@@ -15,6 +15,7 @@ from learners.snapshots.reference import folder, parse_key
 from learners.snapshots.store import SnapshotStore
 from stream.history import GivenCommand, read_history
 from stream.shard import journal
+from stream.shard.parts import GOES_ON, Standing
 
 _LOOK_BACK = 100
 
@@ -49,7 +50,7 @@ class ShardStatus:
     `entry` is its last journal entry, None if it has never run, and `committed_ms` when the log
     took that (the log's clock). `clock_ms` is the stream's time, as far as the last records applied
     tell it. `outputs` are the ends of what it writes. `waiting` are the ids of the commands that it
-    has not applied yet.
+    has not applied yet, `standing` whether it has halted or its learner is suspended.
     """
 
     shard: int
@@ -60,6 +61,7 @@ class ShardStatus:
     inputs: dict[str, InputStatus]
     outputs: dict[str, int]
     waiting: list[str]
+    standing: Standing
     snapshot: SnapshotStatus | None
 
 
@@ -81,12 +83,18 @@ def read_status(log: Log, store: SnapshotStore) -> ServiceStatus:
     for shard in range(history.shards):
         versions = [v.number for v in history.versions.values() if shard in v.cuts]
         own = [given.command.id for given in waiting if shard not in given.outcomes]
-        shards.append(_read_shard(log, store, shard, max(versions, default=0), own))
+        standing = history.standing.get(shard, GOES_ON)
+        shards.append(_read_shard(log, store, shard, max(versions, default=0), own, standing))
     return ServiceStatus(history.current(), history.aliases(), waiting, shards)
 
 
 def _read_shard(
-    log: Log, store: SnapshotStore, shard: int, version: int, waiting: list[str]
+    log: Log,
+    store: SnapshotStore,
+    shard: int,
+    version: int,
+    waiting: list[str],
+    standing: Standing,
 ) -> ShardStatus:
     ends = {topic: log.end_offset(topic, shard) for topic in (*INPUTS, *OUTPUTS)}
     record = journal.last_record(
@@ -108,6 +116,7 @@ def _read_shard(
         inputs=inputs,
         outputs={topic: ends[topic] for topic in OUTPUTS if topic != journal.TOPIC},
         waiting=waiting,
+        standing=standing,
         snapshot=None if last is None else _newest(store, last.journal, shard),
     )
 

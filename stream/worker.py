@@ -14,12 +14,14 @@ from contextlib import contextmanager, suppress
 
 from consumers.transport import Log, Transport
 from stream.configuration import Configuration
+from stream.errors import UpdateFailedError
 from stream.recovery import OpenLog, Recovered, Recoveries, RecoveryStoppedError
 from stream.shard.admission import Admission
 from stream.shard.checkpoint import Checkpointer, Snapshots
 from stream.shard.restore import OnProgress, Restored, restore
 from stream.shard.rollback import Rollbacks
 from stream.shard.runner import Faults, ShardRunner
+from stream.shard.updates import Place
 from stream.telemetry.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -81,6 +83,7 @@ class Worker:
         self._stopping = False
         self._joined = False
         self._held: dict[int, ShardRunner] = {}
+        self._failing: dict[int, dict[Place, str]] = {}
         self._recoveries = Recoveries(self._restore, open_log, self._check_stop, self._wake)
 
     def run(self) -> None:
@@ -139,7 +142,9 @@ class Worker:
         if self._joined:
             self._held.clear()
         for shard, inputs in polled.inputs.items():
-            self.runners[shard].offer(inputs)
+            # One that is being recovered fetches anew when it starts.
+            if shard in self.runners:
+                self.runners[shard].offer(inputs)
         self._start_recovered()
         self._faults("polled")
         stepped = self._step()
@@ -169,24 +174,48 @@ class Worker:
         commits = []
         prepared = []
         started_s = time.perf_counter()
+        failed = []
         for runner in self.runners.values():
-            commit = runner.prepare(publish_only=publish_only)
+            try:
+                commit = runner.prepare(publish_only=publish_only)
+            except UpdateFailedError as error:
+                failed.append((runner, error))
+                continue
             if commit is not None:
                 commits.append(commit)
                 prepared.append(runner)
-        if not commits:
-            return False
-        self.transport.commit(commits)
-        self.commits += 1
-        self._faults("committed")
+        if commits:
+            self.transport.commit(commits)
+            self.commits += 1
+            self._faults("committed")
         for runner in prepared:
             self._has_changed |= runner.confirmed()
-        self._telemetry.stepped(time.perf_counter() - started_s)
-        return True
+            if runner.must_fetch_anew:
+                self.transport.start(runner.shard.shard, runner.fetch_anew())
+        for runner, failure in failed:
+            self._undo(runner, failure)
+        if commits:
+            self._telemetry.stepped(time.perf_counter() - started_s)
+        return bool(commits or failed)
+
+    def _undo(self, runner: ShardRunner, error: UpdateFailedError) -> None:
+        """Recovers a shard whose learner may be half updated; the update is left out from now on.
+
+        Each failure decides on one more update, so a step is tried again only so often.
+        """
+        shard = runner.shard.shard
+        log.warning("%s; the shard is recovered, and goes on without that update", error)
+        place = Place(*error.place)
+        assert place not in runner.left_out, "what is left out is not asked of the learner"
+        self._failing[shard] = {**runner.left_out, place: error.detail}
+        del self.runners[shard]
+        self._telemetry.recovering()
+        self._recoveries.begin(shard, None)
 
     def _lose(self, shards: Sequence[int]) -> None:
         """Gives up shards, their steps settled; what is as the log has it is held for a while."""
         for shard in shards:
+            self._failing.pop(shard, None)
             runner = self.runners.pop(shard, None) or self._recoveries.cancel(shard)
             if runner is not None and runner.is_committed():
                 self._held[shard] = runner
@@ -216,6 +245,7 @@ class Worker:
             self.transport.commit(founding)
         for one in found:
             runner = self.runners[one.shard] = self._runner(one)
+            runner.left_out |= self._failing.pop(one.shard, {})
             self.transport.start(one.shard, runner.positions)
             if one.restored is not None:
                 self._on_restored(one.shard, one.restored)

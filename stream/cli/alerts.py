@@ -77,9 +77,9 @@ def show_command(
     if as_json:
         output.print_json(alert)
         return
-    source = alert["source"]
     plain = {name: value for name, value in alert.items() if not isinstance(value, dict)}
-    plain["source"] = "{topic} partition {partition} offset {offset}".format(**source)
+    if alert["source"] is not None:
+        plain["source"] = "{topic} partition {partition} offset {offset}".format(**alert["source"])
     for name, value in [*plain.items(), *alert["evidence"].items()]:
         output.stdout.print(
             f"{name:26} {output.number(value)}", highlight=False, markup=False, soft_wrap=True

@@ -15,6 +15,7 @@ from stream.cli.config import config_app
 from stream.cli.dead_letters import dead_letters_app
 from stream.cli.ingest import ingest_command
 from stream.cli.models import models_app
+from stream.cli.resume import resume_command
 from stream.cli.rollback import rollback_command
 from stream.cli.run import run_command
 from stream.cli.snapshots import snapshots_app
@@ -34,6 +35,7 @@ app.command("run")(run_command)
 app.command("ingest")(ingest_command)
 app.command("bench")(bench_command)
 app.command("rollback")(rollback_command)
+app.command("resume")(resume_command)
 app.command("status")(status_command)
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(config_app, name="config")

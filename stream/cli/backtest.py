@@ -89,8 +89,8 @@ def _print(report: dict[str, Any], refused: dict[str, str]) -> None:
                     alert["severity"],
                     alert["detector"],
                     alert["signal"],
-                    number(alert["evidence"]["mean_before"]),
-                    number(alert["evidence"]["mean_after"]),
+                    number(alert["evidence"].get("mean_before")),
+                    number(alert["evidence"].get("mean_after")),
                 ]
                 for alert in report["alerts"]
             ],

@@ -17,11 +17,14 @@ from rich.text import Text
 from consumers.errors import ConsumersError
 from detectors.errors import DetectorsError
 from learners.errors import LearnersError
-from stream.errors import DivergedError, ShardPausedError, ShardStoppedError, StreamError
+from stream.errors import DivergedError, HaltedError, ShardPausedError, StreamError
 
 OK = 0
 WRONG_INPUT = 2
 STOPPED = 3
+
+STOPPING = (ShardPausedError, HaltedError, DivergedError)
+"""What protects the state by stopping."""
 
 EXPECTED = (ConsumersError, DetectorsError, LearnersError, StreamError)
 
@@ -58,8 +61,7 @@ def report(error: Exception) -> int:
         sys.stderr.write(f"  {line}\n")
     hint = getattr(error, "hint", None) or "`driftline COMMAND --help` and the README say more"
     sys.stderr.write(f"hint: {' '.join(str(hint).split())}\n")
-    stopped = (ShardStoppedError, ShardPausedError, DivergedError)
-    return STOPPED if isinstance(error, stopped) else WRONG_INPUT
+    return STOPPED if isinstance(error, STOPPING) else WRONG_INPUT
 
 
 def report_system(error: OSError) -> int:

@@ -14,7 +14,7 @@ import typer
 
 from stream.cli import options
 from stream.configuration import load_file
-from stream.errors import ConfigurationError, ShardPausedError
+from stream.errors import ConfigurationError, HaltedError, ShardPausedError
 from stream.opening import join, log_opener, open_snapshots, open_worker_transport
 from stream.rejoining import Rejoining
 from stream.shard.restore import Restored
@@ -85,6 +85,11 @@ def run_command(
                 raise ShardPausedError(
                     f"shard {shard} is paused: {runner.paused}",
                     "put the snapshot back and run again, or roll back to another version",
+                )
+            if until_idle and runner.halted is not None:
+                raise HaltedError(
+                    f"shard {shard} has halted: {runner.halted}",
+                    "driftline dead-letters list shows them; mend the cause, then driftline resume",
                 )
             parts = runner.shard.parts
             so_far = {

@@ -8,8 +8,11 @@ from typing import Any
 from consumers.times import format_time
 from learners.snapshots import open_store
 from stream.cli import options, output
+from stream.cli.resume import stopped
 from stream.configuration import Configuration, load_file
 from stream.opening import open_service_log
+from stream.shard.effects import RESUME_HINT
+from stream.shard.parts import Standing
 from stream.status import ServiceStatus, ShardStatus, read_status
 
 
@@ -66,6 +69,7 @@ def _shard(shard: ShardStatus) -> dict[str, Any]:
         },
         "outputs": shard.outputs,
         "waiting": shard.waiting,
+        **shard.standing,
         "snapshot": None
         if snapshot is None
         else {
@@ -112,6 +116,10 @@ def _print(body: dict[str, Any]) -> None:
     for shard in body["shards"]:
         if shard["entry"] is None:
             say(f"shard {shard['shard']} has never run", highlight=False)
+        standing: Standing = {"halted": shard["halted"], "suspended": shard["suspended"]}
+        lines = stopped(shard["shard"], standing)
+        for line in [*lines, *([f"hint: {RESUME_HINT}"] if lines else [])]:
+            say(line, highlight=False, markup=False, soft_wrap=True)
     for given in body["waiting"]:
         say(
             f"{given['command']} {given['id']} of {given['time']} by {given['by']} is not applied "

@@ -64,6 +64,12 @@ class Admission:
             self._fetched[name] = batch.position
             self._ends[name] = batch.end
 
+    def forget(self) -> None:
+        """Forgets what was polled: it comes again."""
+        self._buffers = {name: [] for name in INPUTS}
+        self._fetched, self._ends = {}, {}
+        self._waiting_since_s = self._idle_since_s = None
+
     def full(self) -> list[str]:
         """The inputs that need not be fetched now."""
         return [name for name, held in self._buffers.items() if len(held) >= BUFFER_RECORDS]
@@ -76,6 +82,9 @@ class Admission:
         if commands:
             self._idle_since_s = None
             return self._step(positions, {"commands": len(commands)}, commands, [])
+        if shard.parts.halting.halted is not None:
+            # No ticks either: labels wait unread, so no wait may end.
+            return None
         data = {name: self._buffers[name] for name in MERGED}
         taken = take(data, self._step_records, self._waited_for())
         if not taken.merged:
@@ -111,10 +120,11 @@ class Admission:
         end = {name: self._take(name, counts.get(name, 0)) for name in INPUTS}
         return Step(dict(positions), end, commands, None, merged)
 
-    def is_drained(self) -> bool:
-        """Whether every input was at its committed end at the last poll, with nothing in hand."""
+    def is_drained(self, inputs: Sequence[str] = INPUTS) -> bool:
+        """Whether each of these inputs was at its committed end at the last poll, with nothing in
+        hand."""
         return bool(self._fetched) and not any(
-            self._buffers[name] or self._is_behind(name) for name in INPUTS
+            self._buffers[name] or self._is_behind(name) for name in inputs
         )
 
     def patience_s(self, shard: Shard) -> float:
@@ -122,6 +132,8 @@ class Admission:
         anything."""
         if self._buffers["commands"]:
             return 0.0
+        if shard.parts.halting.halted is not None:
+            return FOREVER_S
         if any(self._buffers[name] for name in MERGED):
             waited_for = self._waited_for()
             if not waited_for:

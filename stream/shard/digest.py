@@ -78,6 +78,17 @@ def command(previous: bytes, kind: str, outcome: str, version: int) -> bytes:
     return sha256(b"%bM%b" % (previous, fields)).digest()
 
 
+def left_out(previous: bytes, update: int) -> bytes:
+    """The digest after update number `update` of the learner was left out."""
+    return sha256(b"%bN%b" % (previous, _ORDINAL(update))).digest()
+
+
+def notice(previous: bytes, detector: str, state: str, event_index: int) -> bytes:
+    """The digest after an operational alert."""
+    fields = b"".join([number(field) for field in (detector, state, event_index)])
+    return sha256(b"%bO%b" % (previous, fields)).digest()
+
+
 def alert(previous: bytes, detection: Detection, suppressed: int) -> bytes:
     """The digest after an alert, over what it says of the change."""
     evidence = detection.evidence

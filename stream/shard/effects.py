@@ -1,20 +1,28 @@
-"""What a step tells: dead letters and alerts, each chained into the running digest."""
+"""What a step tells and teaches: dead letters, alerts and the learner's updates that are not plain,
+each chained into the running digest."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from consumers.dead_letters import dead_letter
 from consumers.held import Held
 from consumers.record import NewRecord, Record
-from detectors.alert import alert_id, build_alert
+from detectors.alert import alert_id, build_alert, build_notice
 from detectors.detection import Detection
 from detectors.policy import Suppressed
 from detectors.watch import Watch
 from stream.shard import digest, messages
 from stream.shard.parts import Parts
 from stream.shard.plan import Plan
+from stream.shard.step import NOTHING
+from stream.shard.updates import WINDOW, Place
 
 Value = bool | int | float | str
 Outputs = list[tuple[str, NewRecord]]
+
+RESUME_HINT = "driftline resume, once the cause is mended"
 
 
 class Effects:
@@ -22,10 +30,26 @@ class Effects:
 
     `outputs` is the step's list, or None in a replay: then nothing is encoded, and the digest and
     the counters move just the same. `lost` takes the labels that a replay could not use. `record`
-    is the one being applied, `assumed` the id of the event whose default label is being learnt.
+    is the one being applied, `update` what the learner is being taught by where that is not it.
+
+    `learns` says that updates go straight to the learner. Otherwise `learn` decides: it learns no
+    more, or some updates are `left_out`; `left` are those that were met.
     """
 
-    __slots__ = ("assumed", "lost", "outputs", "parts", "plan", "record", "shard", "watches")
+    __slots__ = (
+        "halts",
+        "learns",
+        "left",
+        "left_out",
+        "lost",
+        "outputs",
+        "parts",
+        "plan",
+        "record",
+        "shard",
+        "update",
+        "watches",
+    )
 
     def __init__(self, plan: Plan, shard: int, parts: Parts) -> None:
         self.plan = plan
@@ -34,8 +58,52 @@ class Effects:
         self.outputs: Outputs | None = None
         self.lost: list[Record] | None = None
         self.record: Record | None = None
-        self.assumed: str | None = None
+        self.update: tuple[str, int] | None = None
         self.watches = plan.by_signal(parts.watches)
+        self.halts = True
+        self.expect(NOTHING)
+
+    def expect(self, left_out: Mapping[Place, str]) -> None:
+        """Prepares for a step of which these updates are left out."""
+        self.left_out = left_out
+        self.left: list[Place] = []
+        self.learns = not left_out and self.parts.updates.suspended is None
+
+    def learn(self, features: dict[str, Value], label: Value | None, place: Place) -> None:
+        """An update that may be left out."""
+        parts = self.parts
+        if parts.updates.suspended is not None:
+            parts.counters.not_learnt += 1
+            return
+        detail = self.left_out.get(place)
+        if detail is None:
+            parts.learner.learn(features, label)
+            return
+        self.left.append(place)
+        parts.counters.not_learnt += 1
+        number = self._update_number()
+        parts.digest = digest.left_out(parts.digest, number)
+        if parts.updates.fail(number, detail):
+            failed = len(parts.updates.failed)
+            evidence = {"failed": failed, "of": WINDOW, "detail": detail, "hint": RESUME_HINT}
+            self._notice("learner", "learn", "suspended", evidence)
+
+    def resume(self) -> list[str]:
+        """Ends a halt and a suspension; gives what has ended."""
+        parts = self.parts
+        ended = ["halt"] if parts.halting.halted is not None else []
+        parts.halting.halted = None
+        parts.halting.begin(parts.events, parts.labels)
+        if parts.updates.resume():
+            ended.append("learner")
+        return ended
+
+    def _update_number(self) -> int:
+        """The number of the update being made: it grows with each."""
+        counters = self.parts.counters
+        if not self.parts.learner.learns_from_labels:
+            return self.parts.events
+        return counters.joined + counters.corrected + counters.assumed
 
     def dead(self, record: Record, ordinal: int, reason: str, detail: str) -> None:
         """A record that cannot be used; `ordinal` is its number in its input."""
@@ -43,6 +111,13 @@ class Effects:
         parts.digest = digest.dead_letter(parts.digest, record.topic, ordinal, reason)
         parts.counters.dead(reason)
         self._write_dead(record, reason, detail)
+        if self.halts and parts.halting.bad(record.topic, ordinal, reason, detail):
+            halted = parts.halting.halted
+            assert halted is not None, "it has just halted"
+            evidence: dict[str, Any] = {"input": halted.input, "window": halted.window}
+            evidence |= {"bad": sum(halted.reasons.values()), "cause": str(halted)}
+            evidence["hint"] = RESUME_HINT
+            self._notice("halt", "dead_letters", "halted", evidence)
 
     def dead_held(self, held: Held, reason: str, detail: str) -> None:
         """A label that waited for its event in vain."""
@@ -104,6 +179,29 @@ class Effects:
                 suppressed=decision.suppressed,
             )
             self.outputs.append(("alerts", NewRecord(messages.encode(message), name.encode())))
+
+    def _notice(self, detector: str, signal: str, state: str, evidence: dict[str, Any]) -> None:
+        """Tells of something that has become of the shard itself."""
+        parts, record = self.parts, self.record
+        index = max(0, parts.events - 1)
+        parts.counters.alerts += 1
+        parts.digest = digest.notice(parts.digest, detector, state, index)
+        if self.outputs is None:
+            return
+        message = build_notice(
+            service=self.plan.service,
+            shard=self.shard,
+            version=parts.versions.current,
+            detector=detector,
+            signal=signal,
+            state=state,
+            time_ms=parts.clock_ms,
+            event_index=index,
+            evidence=evidence,
+            source=None if record is None else (record.topic, record.offset),
+        )
+        body = messages.encode(message)
+        self.outputs.append(("alerts", NewRecord(body, message["id"].encode())))
 
     def _write_dead(self, record: Record, reason: str, detail: str) -> None:
         if self.outputs is not None:

@@ -18,6 +18,7 @@ import orjson
 from consumers.record import NewRecord, Record
 from consumers.transport import Log
 from stream.errors import ForeignJournalError, JournalError
+from stream.shard.parts import Standing
 
 FORMAT = 1
 TOPIC = "journal"
@@ -37,6 +38,9 @@ def engines() -> dict[str, str]:
 class Entry:
     """One step of one shard.
 
+    `left_out` are the updates of the learner that failed and were not made; `standing` stands where
+    the shard has halted or goes on, or its learner has.
+
     `start` and `end` are the half-open ranges of every input. `published` and `retired` name
     snapshots by id; `configuration` and `engines` stand only where they changed. `digest` is the
     running digest after the step, in hex.
@@ -49,6 +53,8 @@ class Entry:
     digest: str
     tick_ms: int | None = None
     outcomes: list[dict[str, Any]] = field(default_factory=list)
+    left_out: list[dict[str, Any]] = field(default_factory=list)
+    standing: Standing | None = None
     published: list[dict[str, Any]] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
     configuration: dict[str, Any] | None = None

@@ -15,6 +15,7 @@ from learners.learner import Answer
 from stream.shard import digest
 from stream.shard.effects import Effects, Value
 from stream.shard.parts import NEVER_MS
+from stream.shard.updates import ASSUMED, Place
 
 Features = dict[str, Value]
 
@@ -62,7 +63,7 @@ class LabelJoin:
         if deadline_ms < self.due_ms:
             self.due_ms = deadline_ms
         for held in parts.held.take(event_id):
-            self._join(held.id, held.label)
+            self._join(held.id, held.label, held.record.offset)
 
     def apply(self, record: Record) -> None:
         """Applies one record of the labels input."""
@@ -81,7 +82,7 @@ class LabelJoin:
             return
         event_id = message.id
         if event_id in parts.pending:
-            self._join(event_id, value)
+            self._join(event_id, value, record.offset)
             return
         parts.seen.expire(parts.clock_ms)
         if event_id in parts.seen:
@@ -110,16 +111,15 @@ class LabelJoin:
                 # Assumed labels are learnt, and stay out of metrics and signals.
                 parts.counters.assumed += 1
                 parts.digest = digest.label(parts.digest, b"A", entry.id, default)
-                effects.assumed = entry.id
-                self._learn(entry, default)
-                effects.assumed = None
+                self._learn(entry, default, ASSUMED, entry.index)
         for held in parts.held.due(clock_ms):
             effects.dead_held(
                 held, "unknown_id", f"no event with id {held.id!r} came within the wait"
             )
         self.due_ms = self._next_due_ms()
 
-    def _join(self, event_id: str, label: Value) -> None:
+    def _join(self, event_id: str, label: Value, offset: int) -> None:
+        """Joins a label, of the record at `offset`, to its pending event."""
         effects = self._effects
         parts = effects.parts
         entry = parts.pending.get(event_id)
@@ -136,7 +136,7 @@ class LabelJoin:
             parts.counters.joined += 1
             if effects.watches.labels:
                 effects.observe_label(error, loss, label, entry.index, entry.time_ms)
-            self._learn(entry, label)
+            self._learn(entry, label, "labels", offset)
             parts.pending.set_label(entry, label, keep_features=learns_again)
             return
         parts.digest = digest.label(parts.digest, b"C", event_id, label)
@@ -148,13 +148,20 @@ class LabelJoin:
         parts.pending.set_label(entry, label, keep_features=learns_again)
         # They are gone where an earlier configuration did not ask to keep them.
         if learns_again and entry.features is not None:
-            self._learn(entry, label)
+            self._learn(entry, label, "labels", offset)
 
-    def _learn(self, entry: Pending, label: Value) -> None:
-        learner = self._effects.parts.learner
+    def _learn(self, entry: Pending, label: Value, topic: str, offset: int) -> None:
+        """Teaches what an event's label says; `topic` and `offset` are the update's place."""
+        effects = self._effects
+        learner = effects.parts.learner
         if learner.learns_from_labels:
             assert entry.features is not None, "features are kept while they can be learnt from"
-            learner.learn(entry.features, label)
+            effects.update = (topic, offset)
+            if effects.learns:
+                learner.learn(entry.features, label)
+            else:
+                effects.learn(entry.features, label, Place(topic, offset))
+            effects.update = None
 
     def _hold(self, event_id: str, label: Value, record: Record) -> None:
         """Keeps a label whose event has not come (yet), for the wait."""

@@ -40,7 +40,9 @@ def load_shard(configuration: Configuration, shard: int, snapshot: Snapshot) -> 
     semantic: Any = snapshot.header.configuration
     plan = plan_of(configuration, semantic)
     parts = plan.fresh_parts()
-    parts.load_plain(snapshot.sections, plan.configuration.labels, plan.alerts)
+    parts.load_plain(
+        snapshot.sections, plan.configuration.labels, plan.alerts, plan.configuration.halt
+    )
     # The threshold may be a learnt one: the probes were answered under it.
     learner, threshold = snapshot.sections[LEARNER], parts.learner.threshold
     _check_probes(snapshot, Learner(pickling.loads(learner), plan.task, threshold))

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, TypedDict
 
 import orjson
 
 from consumers.held import HeldLabels
 from consumers.pending import PendingLabels
 from consumers.seen import SeenIds
-from consumers.settings import LabelsSettings
+from consumers.settings import HaltSettings, LabelsSettings
 from detectors.policy import AlertPolicy
 from detectors.settings import AlertSettings
 from detectors.watch import Watch
 from learners.learner import Learner
 from learners.quality import Quality
+from stream.shard.halting import Halting
+from stream.shard.updates import Updates
 from stream.shard.versions import Versions
 
 NEVER_MS = 1 << 62
@@ -31,6 +33,19 @@ BEFORE_ALL_MS = -(1 << 62)
 
 FORMAT = 1
 
+PLAIN = (
+    "shard",
+    "quality",
+    "policy",
+    "pending",
+    "seen",
+    "held",
+    "versions",
+    "updates",
+    "halting",
+)
+"""The names of the plain sections."""
+
 
 @dataclass(slots=True)
 class Counters:
@@ -39,6 +54,7 @@ class Counters:
     joined: int = 0
     corrected: int = 0
     assumed: int = 0
+    not_learnt: int = 0
     held: int = 0
     never_labelled: int = 0
     pending_dropped: int = 0
@@ -60,6 +76,17 @@ class Counters:
         return cls(**state)
 
 
+class Standing(TypedDict):
+    """Whether a shard goes on, as its journal tells it when that changes: why it has halted, and
+    the last failure of a learner that is suspended."""
+
+    halted: dict[str, Any] | None
+    suspended: str | None
+
+
+GOES_ON: Final[Standing] = {"halted": None, "suspended": None}
+
+
 @dataclass(slots=True)
 class Parts:
     """Everything that a shard must not lose.
@@ -78,6 +105,8 @@ class Parts:
     held: HeldLabels
     digest: bytes
     versions: Versions
+    updates: Updates
+    halting: Halting
     counters: Counters = field(default_factory=Counters)
     clock_ms: int = BEFORE_ALL_MS
     events: int = 0
@@ -103,15 +132,20 @@ class Parts:
             "seen": self.seen.dump(),
             "held": self.held.dump(),
             "versions": self.versions.dump(),
+            "updates": self.updates.dump(),
+            "halting": self.halting.dump(),
         }
         return {name: orjson.dumps(part) for name, part in state.items()}
 
     def load_plain(
-        self, sections: Mapping[str, bytes], labels: LabelsSettings, alerts: AlertSettings
+        self,
+        sections: Mapping[str, bytes],
+        labels: LabelsSettings,
+        alerts: AlertSettings,
+        halt: HaltSettings,
     ) -> None:
         """Takes over what `dump_plain` gave; the learner and the watches are the caller's."""
-        plain = ("shard", "quality", "policy", "pending", "seen", "held", "versions")
-        state = {name: orjson.loads(sections[name]) for name in plain}
+        state = {name: orjson.loads(sections[name]) for name in PLAIN}
         shard = state["shard"]
         self.digest = bytes.fromhex(shard["digest"])
         self.clock_ms = shard["clock_ms"]
@@ -126,3 +160,14 @@ class Parts:
         self.seen = SeenIds.load(state["seen"], labels.max_seen)
         self.held = HeldLabels.load(state["held"], labels.max_held)
         self.versions = Versions.load(state["versions"])
+        self.updates = Updates.load(state["updates"])
+        self.halting = Halting.load(state["halting"], halt)
+
+
+def standing_of(parts: Parts) -> Standing:
+    """The standing of a shard."""
+    halted = parts.halting.halted
+    return {
+        "halted": None if halted is None else halted._asdict(),
+        "suspended": parts.updates.suspended,
+    }

@@ -20,7 +20,9 @@ from learners.spec import build_model
 from learners.threshold import choose_threshold
 from stream.configuration import Configuration
 from stream.shard import digest, messages
+from stream.shard.halting import Halting
 from stream.shard.parts import Parts
+from stream.shard.updates import Updates
 from stream.shard.versions import Versions
 
 WINDOW_EVENTS = 10_000
@@ -90,6 +92,8 @@ class Plan:
             held=HeldLabels(labels.max_held),
             digest=digest.EMPTY,
             versions=Versions(),
+            updates=Updates(),
+            halting=Halting(configuration.halt),
         )
 
     def by_signal(self, watches: Sequence[Watch]) -> Watches:

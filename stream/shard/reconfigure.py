@@ -18,6 +18,7 @@ from stream.errors import CommandError, ConfigurationError, RollbackError
 from stream.shard.load import plan_of
 from stream.shard.plan import Plan
 from stream.shard.shard import Shard
+from stream.shard.updates import Updates
 
 
 def check_change(shard: Shard, command: Heavy) -> None:
@@ -70,9 +71,12 @@ def reconfigured(current: Shard, command: ConfigCommand) -> Shard:
 def _under(current: Shard, plan: Plan, *, keep: bool) -> Shard:
     old, new = current.parts, plan.fresh_parts()
     unlearnt = new.learner
-    new.load_plain(old.dump_plain(), plan.configuration.labels, plan.alerts)
+    settings = plan.configuration
+    new.load_plain(old.dump_plain(), settings.labels, plan.alerts, settings.halt)
     if plan.wait_ms != current.plan.wait_ms:
         new.quality = new.quality.under_wait(plan.wait_ms)
+    if not keep:
+        new.updates = Updates()
     new.learner = Learner(
         old.learner.model if keep else unlearnt.model,
         plan.task,

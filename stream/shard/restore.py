@@ -29,8 +29,9 @@ from stream.errors import (
     ConfigurationDiffersError,
     DivergedError,
     JournalError,
+    UpdateFailedError,
 )
-from stream.shard import journal
+from stream.shard import journal, outcomes
 from stream.shard.checkpoint import Capture, Snapshots, capture_of
 from stream.shard.digest import EMPTY
 from stream.shard.journal import Entry, note_of
@@ -41,6 +42,7 @@ from stream.shard.replay import Replay
 from stream.shard.settled import settled_end
 from stream.shard.shard import Shard
 from stream.shard.step import Step
+from stream.shard.updates import place_in
 from stream.shard.versions import cut_version
 
 log = logging.getLogger(__name__)
@@ -307,20 +309,30 @@ def _applied(
 ) -> Shard:
     """The state after an entry: its step applied, or what its command made of the state."""
     if not (step.commands and is_heavy(step.commands[0])):
-        state.apply(step)
+        decided = {place_in(told): told["detail"] for told in entry.left_out}
+        try:
+            state.apply(step._replace(left_out=decided))
+        except UpdateFailedError as error:
+            raise DivergedError(
+                f"shard {state.shard}: replaying journal entry {entry.sequence}, {error}; it did "
+                "not when the entry was written",
+                "run the versions and the hash seed that wrote it; nothing was changed",
+                shard=state.shard,
+                sequence=entry.sequence,
+            ) from error
         return state
     record, outcome = step.commands[0], entry.outcomes[0]
     command = parse_command(record)
     assert isinstance(command, Heavy), "others share their step"
     if outcome["outcome"] == "refused":
-        state.refuse(record, command, CommandError(outcome["detail"]))
+        outcomes.refuse(state.parts, record, command, CommandError(outcome["detail"]))
         return state
     if outcome["outcome"] == "replaced":
-        state.pass_over(record, command)
+        outcomes.pass_over(state.parts, record, command)
         return state
     if isinstance(command, ConfigCommand):
         state = reconfigured(state, command)
-        state.end_configuration(record, command)
+        outcomes.end_configuration(state.parts, record, command)
         return state
     ref = parse_key(outcome["snapshot"])
     snapshot = None if ref is None else snapshots.archive.read(ref)

@@ -24,9 +24,9 @@ from learners.snapshots.archive import SnapshotArchive
 from learners.snapshots.container import Snapshot
 from learners.snapshots.reference import parse_key
 from learners.snapshots.retention import Published
-from stream.commands import ConfigCommand, RollbackCommand, SkipRange, parse_command
+from stream.commands import ConfigCommand, ResumeCommand, RollbackCommand, SkipRange, parse_command
 from stream.configuration import Configuration
-from stream.errors import EngineChangedError, JournalError, RollbackError
+from stream.errors import EngineChangedError, JournalError, RollbackError, UpdateFailedError
 from stream.shard import journal
 from stream.shard.journal import Entry
 from stream.shard.load import load_shard, plan_of, skips_in
@@ -35,6 +35,7 @@ from stream.shard.plan import Plan
 from stream.shard.reconfigure import reconfigured
 from stream.shard.replay import Replay
 from stream.shard.shard import Shard
+from stream.shard.updates import Place, Updates
 
 OnProgress = Callable[[int, int], None]
 
@@ -132,8 +133,7 @@ class Rollbacks:
             state = current
             left: list[Record] = []
             if not _is_clean(skips, shard, current.parts.versions.skips, last.end):
-                state, since = self._start(first, published, shard, skips)
-                state, left = self._replayed(state, replay, since, sequence, skips, told)
+                state, left = self._clean(first, published, shard, replay, sequence, skips, told)
             ids = self._skipped_ids(command.skip, current)
         except JournalError as error:
             raise RollbackError(str(error), error.hint) from error
@@ -151,10 +151,33 @@ class Rollbacks:
                 parts.held.remove(held)
                 left.append(held.record)
         parts.policy = current.parts.policy
+        # Whether to go on is not for a rollback to say.
+        parts.halting = current.parts.halting
+        parts.halting.begin(parts.events, parts.labels)
         parts.versions = current.parts.versions
         parts.digest = current.parts.digest
         parts.commands = current.parts.commands
         return current.succeed(state.plan, parts), left
+
+    def _clean(
+        self,
+        first: Entry,
+        published: Sequence[Published],
+        shard: int,
+        replay: Replay,
+        last: int,
+        skips: Sequence[SkipRange],
+        told: Mapping[int, bytes],
+    ) -> tuple[Shard, list[Record]]:
+        """The run without the skipped records. Which updates fail in it shows itself: one that does
+        is left out, and the replay begins again."""
+        failing: dict[Place, str] = {}
+        while True:
+            state, since = self._start(first, published, shard, skips)
+            try:
+                return self._replayed(state, replay, since, last, skips, told, failing)
+            except UpdateFailedError as error:
+                failing[Place(*error.place)] = error.detail
 
     def _start(
         self, first: Entry, published: Sequence[Published], shard: int, skips: Sequence[SkipRange]
@@ -209,6 +232,7 @@ class Rollbacks:
         last: int,
         skips: Sequence[SkipRange],
         told: Mapping[int, bytes],
+        failing: Mapping[Place, str],
     ) -> tuple[Shard, list[Record]]:
         """The journal after `since` again, without the skipped records; and the labels that could
         be used only with them.
@@ -228,10 +252,12 @@ class Rollbacks:
                     state = self._again(state, command, kept, told)
                 elif isinstance(command, ConfigCommand):
                     state = reconfigured(state, command)
+                elif isinstance(command, ResumeCommand) and "learner" in outcome["resumed"]:
+                    state.parts.updates.resume()
                 if outcome.get("version") in targets and command.command != "alias":
                     kept[outcome["version"]] = _Kept.of(state)
             lost: list[Record] = []
-            state.apply(step._replace(commands=()), lost=lost)
+            state.apply(step._replace(commands=(), left_out=failing), lost=lost, halts=False)
             left += [label for label in lost if label.offset not in told]
             self._on_progress(entry.sequence, last)
         return state, left
@@ -333,4 +359,4 @@ def _plain(current: Shard, plan: Plan, learner: Learner) -> Parts:
         for old, new in zip(current.parts.watches, fresh, strict=True)
     ]
     learner.threshold = plan.threshold_after(learner.threshold)
-    return replace(current.parts, learner=learner, watches=watches)
+    return replace(current.parts, learner=learner, watches=watches, updates=Updates())

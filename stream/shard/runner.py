@@ -12,17 +12,20 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from consumers.transport import InputBatch, StepCommit
+from consumers.transport import INPUTS, InputBatch, StepCommit
 from stream.commands import Heavy, RollbackCommand, is_heavy, parse_command
 from stream.errors import CommandError, RollbackError
+from stream.shard import outcomes
 from stream.shard.admission import FOREVER_S, Admission
-from stream.shard.checkpoint import Checkpointer, publication
-from stream.shard.effects import Outputs
+from stream.shard.checkpoint import CHAMPION, Checkpointer, publication
+from stream.shard.effects import RESUME_HINT, Outputs
 from stream.shard.journal import TOPIC, Entry, note_of
+from stream.shard.parts import Standing, standing_of
 from stream.shard.reconfigure import check_change, reconfigured
 from stream.shard.rollback import Rollbacks
 from stream.shard.shard import Shard
 from stream.shard.step import Step
+from stream.shard.updates import ASSUMED, Place, place_in
 from stream.shard.versions import cut_version
 
 log = logging.getLogger(__name__)
@@ -79,6 +82,9 @@ class ShardRunner:
         self._announce = dict(announce)
         self._clock = clock
         self._faults = faults
+        self.left_out: dict[Place, str] = {}
+        self.must_fetch_anew = False
+        self._standing = standing_of(shard.parts)
         self._prepared: Entry | None = None
         self._stuck: Step | None = None
         self.paused: str | None = None
@@ -120,9 +126,10 @@ class ShardRunner:
             step = Step(self.positions, self.positions, (), None, [])
         outputs: Outputs = []
         extra: dict[str, Any] = {}
+        end = step.end
         if step.commands and is_heavy(step.commands[0]):
             try:
-                outcomes, extra = self._change(step, outputs)
+                said, extra = self._change(step, outputs)
             except RollbackError as error:
                 self._pause(step, error)
                 return None
@@ -130,17 +137,23 @@ class ShardRunner:
                 self.checkpointer.applied(step.size, 0.0)
         else:
             started = self._clock()
-            outcomes = self.shard.apply(step, outputs)
+            applied = self.shard.apply(step._replace(left_out=self.left_out), outputs)
             self.checkpointer.applied(step.size, self._clock() - started)
+            said, end = applied.outcomes, dict(applied.end)
+            if applied.left_out:
+                extra["left_out"] = [self._told(place) for place in applied.left_out]
+        standing = standing_of(self.shard.parts)
+        if standing != self._standing:
+            extra["standing"] = standing
         self._faults("applied")
         entry = Entry(
             journal=self.journal,
             sequence=self.sequence + 1,
             start=step.start,
-            end=step.end,
+            end=end,
             digest=self.shard.parts.digest.hex(),
             tick_ms=step.tick_ms,
-            outcomes=outcomes,
+            outcomes=said,
             **{**news, **self._announce, **extra},
         )
         outputs.append((TOPIC, entry.encode()))
@@ -159,6 +172,19 @@ class ShardRunner:
         self.sequence = entry.sequence
         self.positions = entry.end
         self.checkpointer.confirmed(entry)
+        if entry.standing is not None:
+            self._stand(entry.standing)
+        for told in entry.left_out:
+            log.warning(
+                "shard %d: the champion's update at %s was left out: %s",
+                self.shard.shard,
+                place_in(told),
+                told["detail"],
+            )
+            self.left_out.pop(place_in(told), None)
+        if entry.left_out:
+            # The next undoing is short then, however many follow.
+            self.snapshot("poison")
         for outcome in entry.outcomes:
             number = cut_version(outcome)
             if number is not None:
@@ -175,6 +201,47 @@ class ShardRunner:
             self.shard, self.journal, self.sequence, self.positions, reason, version
         )
 
+    def _told(self, place: Place) -> dict[str, Any]:
+        """What the journal says of an update that was left out."""
+        where = "event_index" if place.topic == ASSUMED else "offset"
+        return {
+            "topic": place.topic,
+            where: place.offset,
+            "phase": "learn",
+            "learner": CHAMPION,
+            "detail": self.left_out[place],
+        }
+
+    def _stand(self, standing: Standing) -> None:
+        """Takes note that the shard has halted or goes on, or that its learner has."""
+        shard = self.shard.shard
+        halted, before = standing["halted"], self._standing["halted"]
+        self._standing = standing
+        # What was fetched behind the record at which it halted is fetched again.
+        self.must_fetch_anew = True
+        if halted is not None and halted != before:
+            log.error("shard %d has halted: %s (hint: %s)", shard, self.halted, RESUME_HINT)
+        if standing["suspended"] is not None:
+            log.error(
+                "shard %d: the champion learns no more, since too many updates failed: %s "
+                "(hint: %s)",
+                shard,
+                standing["suspended"],
+                RESUME_HINT,
+            )
+
+    @property
+    def halted(self) -> str | None:
+        """Why the shard has halted, in a line; None while it goes on."""
+        halted = self.shard.parts.halting.halted
+        return None if halted is None else str(halted)
+
+    def fetch_anew(self) -> dict[str, int]:
+        """Forgets what was polled; gives the positions to fetch from."""
+        self.must_fetch_anew = False
+        self.admission.forget()
+        return self.positions
+
     def _change(self, step: Step, outputs: Outputs) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The outcome of a command that changes the state as a whole, and what its entry says
         beside; this shard's state is the new one after it."""
@@ -184,15 +251,15 @@ class ShardRunner:
         old = self.shard
         if self._stuck is not None:
             self._stuck = self.paused = None
-            return [old.pass_over(record, command)], {}
+            return [outcomes.pass_over(old.parts, record, command)], {}
         try:
             check_change(old, command)
         except CommandError as error:
-            return [old.refuse(record, command, error)], {}
+            return [outcomes.refuse(old.parts, record, command, error)], {}
         if isinstance(command, RollbackCommand):
             return self._roll_back(step, command, outputs)
         self.shard = reconfigured(old, command)
-        outcome = self.shard.end_configuration(record, command)
+        outcome = outcomes.end_configuration(self.shard.parts, record, command)
         return [outcome], {"configuration": self.shard.plan.configuration.semantic()}
 
     def _roll_back(
@@ -205,7 +272,7 @@ class ShardRunner:
         """
         old, record = self.shard, step.commands[0]
         state, left = self.rollbacks.state(command, old, self.checkpointer.published, self.sequence)
-        outcome = state.end_rollback(record, command, left, outputs)
+        outcome = outcomes.end_rollback(state.effects, record, command, left, outputs)
         self.shard = state
         capture = self.checkpointer.capture(
             state, self.journal, self.sequence + 1, step.end, "rollback", outcome["version"]
@@ -244,8 +311,10 @@ class ShardRunner:
 
     def is_busy(self) -> bool:
         """Whether records are left to apply, or a snapshot to publish."""
+        # One that has halted reads on what might make it go on.
+        awaited = INPUTS if self.halted is None else ("commands",)
         return (
-            (self._stuck is None and not self.admission.is_drained())
+            (self._stuck is None and not self.admission.is_drained(awaited))
             or self.checkpointer.is_writing()
             or self.patience_s() == 0.0
         )

@@ -8,31 +8,35 @@ pieces of the merged input, `apply(a + b)` equals `apply(a); apply(b)`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from consumers.errors import RejectedError
 from consumers.merge import merge
 from consumers.record import NewRecord, Record
 from learners.errors import InvalidLabelError, LearnerFailedError
-from stream.commands import (
-    AliasCommand,
-    Command,
-    ConfigCommand,
-    Heavy,
-    RollbackCommand,
-    VersionCommand,
-    parse_command,
-)
-from stream.errors import CommandError, ShardStoppedError
+from stream.commands import RollbackCommand
+from stream.errors import UpdateFailedError
 from stream.shard import digest
 from stream.shard.effects import Effects, Outputs, Value
 from stream.shard.label_join import LabelJoin, or_never
+from stream.shard.outcomes import apply_light
 from stream.shard.parts import NEVER_MS, Parts
 from stream.shard.plan import Plan
 from stream.shard.step import Step
+from stream.shard.updates import Place
 
 _new = tuple.__new__
+
+
+class Applied(NamedTuple):
+    """What a step came to: the outcomes of its commands, the positions after the last record that
+    was applied, and the updates that were left out."""
+
+    outcomes: list[dict[str, Any]]
+    end: Mapping[str, int]
+    left_out: list[Place]
+
 
 PROBES = 5
 """So many recent events travel with a snapshot as its probes."""
@@ -54,13 +58,13 @@ class Shard:
     __slots__ = (
         "_checks_ids",
         "_decode",
-        "_effects",
         "_encode",
         "_features",
         "_join",
         "_label_of",
         "_recent",
         "_wait_ms",
+        "effects",
         "parts",
         "plan",
         "shard",
@@ -70,8 +74,8 @@ class Shard:
         self.plan = plan
         self.shard = shard
         self.parts = parts or plan.fresh_parts()
-        self._effects = Effects(plan, shard, self.parts)
-        self._join = LabelJoin(self._effects)
+        self.effects = Effects(plan, shard, self.parts)
+        self._join = LabelJoin(self.effects)
         # Bound once: looking these up by name for each record would cost about 1 µs.
         self._decode = plan.decode_event
         self._encode = plan.encode_prediction
@@ -86,27 +90,35 @@ class Shard:
         step: Step,
         outputs: Outputs | None = None,
         lost: list[Record] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Applies a step and gives the outcome of each of its commands.
+        *,
+        halts: bool = True,
+    ) -> Applied:
+        """Applies a step and gives the outcome of each of its commands, and how far it came.
 
         What the step says to the outside is appended to `outputs` as (topic, record); without it (a
         replay) nothing is encoded, the state moves just the same, and labels that would have become
-        dead letters are appended to `lost`.
+        dead letters are appended to `lost`. A shard that halts at a record applies none after it;
+        without `halts` it goes on.
 
         Raises
         ------
-        ShardStoppedError
-            A learner failed. The state is spent: recover it from the log.
+        UpdateFailedError
+            The learner failed to learn. The state is spent: recover it from the log, and apply the
+            step again with that update left out.
         """
-        effects, parts, join = self._effects, self.parts, self._join
+        effects, parts, join = self.effects, self.parts, self._join
         event, label, matures_ms = self._event, join.apply, parts.quality.next_deadline_ms
-        effects.outputs, effects.lost = outputs, lost
+        halting = parts.halting
+        effects.outputs, effects.lost, effects.halts = outputs, lost, halts
+        effects.expect(step.left_out)
+        end = step.end
         try:
-            outcomes = [self._command(record) for record in step.commands]
+            outcomes = [apply_light(effects, record) for record in step.commands]
             if step.tick_ms is not None and step.tick_ms > parts.clock_ms:
                 parts.clock_ms = step.tick_ms
                 self._expire(step.tick_ms)
-            for merge_ms, record in self._without_skipped(step):
+            records, skipped = self._without_skipped(step)
+            for number, (merge_ms, record) in enumerate(records):
                 effects.record = record
                 if merge_ms > parts.clock_ms:
                     parts.clock_ms = merge_ms
@@ -119,14 +131,21 @@ class Shard:
                     event(merge_ms, record)
                 else:
                     label(record)
+                if halting.halted is not None and halts:
+                    end = _end_before(records[number + 1 :], end)
+                    break
+            effects.record = None
+            for record in skipped:
+                if record.offset < end[record.topic]:
+                    self._tell_skipped(record)
         except LearnerFailedError as error:
-            raise self._stopped(error) from error
+            raise self._failed(error) from error
         finally:
-            effects.outputs = effects.lost = effects.record = None
+            effects.outputs = effects.lost = effects.record = effects.update = None
         if self._features is not None:
             self._recent.append(self._features)
             self._features = None
-        return outcomes
+        return Applied(outcomes, end, effects.left)
 
     def next_tick_ms(self) -> int | None:
         """The earliest stream time (ms) at which a tick would change something, if there is one."""
@@ -138,7 +157,7 @@ class Shard:
         return [dict(features) for features in self._recent]
 
     def _event(self, merge_ms: int, record: Record) -> None:
-        parts, effects = self.parts, self._effects
+        parts, effects = self.parts, self.effects
         index = parts.events
         parts.events = index + 1
         try:
@@ -155,7 +174,13 @@ class Shard:
             return
 
         learner = parts.learner
-        answer = learner.predict(features)
+        try:
+            answer = learner.predict(features)
+        except LearnerFailedError as error:
+            # As of a record that cannot be read: its id counts as not seen.
+            parts.seen.forget(event_id)
+            effects.dead(record, index, "predict_failed", error.detail)
+            return
         self._features = features
         parts.digest = digest.prediction(parts.digest, event_id, answer, label)
         if effects.outputs is not None:
@@ -177,7 +202,10 @@ class Shard:
                     effects.observe(watch, float(signal), index, time_ms)  # type: ignore[arg-type]
 
         if not learner.learns_from_labels:
-            learner.learn(features, None)
+            if effects.learns:
+                learner.learn(features, None)
+            else:
+                effects.learn(features, None, Place("events", record[2]))
         if label is None:
             self._join.wait_for(event_id, index, time_ms, features, answer, record[4])
             return
@@ -188,7 +216,10 @@ class Shard:
         if watches.labels:
             effects.observe_label(wrong, loss, label, index, time_ms)
         if learner.learns_from_labels:
-            learner.learn(features, label)
+            if effects.learns:
+                learner.learn(features, label)
+            else:
+                effects.learn(features, label, Place("events", record[2]))
 
     def _is_first(self, event_id: str, time_ms: int) -> bool:
         """Whether the id was not seen within its keeping time; it is from now on."""
@@ -214,55 +245,6 @@ class Shard:
         self.parts.versions.check_order(command)
         self.parts.versions.check_target(command)
 
-    def end_configuration(self, record: Record, command: ConfigCommand) -> dict[str, Any]:
-        """Numbers the state under another configuration, and gives the outcome."""
-        parts = self.parts
-        parts.commands += 1
-        parts.versions.last_command = command.id
-        version = parts.versions.configure(command, parts.clock_ms).number
-        outcome = outcome_of(record, command) | {"outcome": "applied", "version": version}
-        outcome |= {"keep": command.keep, "clock_ms": parts.clock_ms}
-        self._chain(outcome)
-        return outcome
-
-    def refuse(self, record: Record, command: Command, error: Exception) -> dict[str, Any]:
-        """The outcome of a command that is not applied."""
-        self.parts.commands += 1
-        self.parts.versions.last_command = command.id
-        outcome = outcome_of(record, command) | {"outcome": "refused", "detail": str(error)}
-        self._chain(outcome)
-        return outcome
-
-    def pass_over(self, record: Record, command: Heavy) -> dict[str, Any]:
-        """The outcome of a command that could not be carried out on this shard, which a later one
-        replaces. It takes its number all the same: other shards may have applied it."""
-        parts = self.parts
-        parts.commands += 1
-        parts.versions.last_command = command.id
-        number = parts.versions.pass_over(command, parts.clock_ms).number
-        outcome = outcome_of(record, command) | {"outcome": "replaced", "version": number}
-        outcome["detail"] = "it could not be carried out here, and a later command replaced it"
-        self._chain(outcome)
-        return outcome
-
-    def end_rollback(
-        self, record: Record, command: RollbackCommand, left: Sequence[Record], outputs: Outputs
-    ) -> dict[str, Any]:
-        """Numbers the state that a rollback made, tells of the labels that it leaves behind, and
-        gives the outcome."""
-        parts = self.parts
-        parts.commands += 1
-        parts.versions.last_command = command.id
-        version = parts.versions.roll_back(command, parts.clock_ms).number
-        outcome = outcome_of(record, command) | {"outcome": "applied", "version": version}
-        outcome |= {"target": command.version, "clock_ms": parts.clock_ms}
-        self._chain(outcome)
-        self._effects.outputs = outputs
-        for number, label in enumerate(left):
-            self._effects.dead(label, number, "skipped", "its event was skipped by a rollback")
-        self._effects.outputs = None
-        return outcome
-
     def succeed(self, plan: Plan, parts: Parts, *, probes: bool = True) -> Shard:
         """The shard that takes this one's place with other parts: what a rollback makes. Without
         `probes` its learner is not asked about this one's events."""
@@ -271,87 +253,43 @@ class Shard:
             shard._recent = self._recent
         return shard
 
-    def _without_skipped(self, step: Step) -> list[tuple[int, Record]]:
-        """The step's records in merged order, less those that were skipped before they came.
+    def _without_skipped(self, step: Step) -> tuple[Sequence[tuple[int, Record]], Sequence[Record]]:
+        """The step's records in merged order, less those that were skipped before they came; and
+        these.
 
-        These are dead letters; they move no clock, have no part in the order and are not counted,
-        as in the run that never saw them.
+        They are dead letters; they move no clock, have no part in the order and are not counted, as
+        in the run that never saw them.
         """
         versions = self.parts.versions
         if not any(
             skip.partition == self.shard and skip.last >= step.start.get(skip.topic, 0)
             for skip in versions.skips
         ):
-            return step.records
+            return step.records, ()
         left: dict[str, list[Record]] = {"events": [], "labels": []}
+        skipped = []
         for _, record in step.records:
             if versions.is_skipped(*record[:3]):
-                ordinal = self.parts.events if record.topic == "events" else self.parts.labels
-                detail = "a rollback's --skip names this record"
-                self._effects.dead(record, ordinal, "skipped", detail)
+                skipped.append(record)
             else:
                 left[record.topic].append(record)
-        return merge(left)
+        return merge(left), skipped
 
-    def _command(self, record: Record) -> dict[str, Any]:
-        """The outcome of a command that leaves the state as it is; refusal is an outcome too."""
-        parts = self.parts
-        ordinal = parts.commands
-        parts.commands = ordinal + 1
-        try:
-            command = parse_command(record)
-        except CommandError as error:
-            self._effects.dead(record, ordinal, "bad_command", str(error))
-            return {"offset": record.offset, "outcome": "refused", "detail": str(error)}
-        outcome = outcome_of(record, command)
-        try:
-            parts.versions.check_order(command)
-            if isinstance(command, VersionCommand):
-                outcome["version"] = parts.versions.cut(command, parts.clock_ms).number
-                outcome["clock_ms"] = parts.clock_ms
-            elif isinstance(command, AliasCommand):
-                move = parts.versions.move(command)
-                outcome |= {"alias": move.alias, "version": move.version}
-            else:
-                raise AssertionError("a heavy command has a step of its own")
-        except CommandError as error:
-            outcome |= {"outcome": "refused", "detail": str(error)}
-        else:
-            outcome["outcome"] = "applied"
-        parts.versions.last_command = command.id
-        self._chain(outcome)
-        return outcome
+    def _tell_skipped(self, record: Record) -> None:
+        ordinal = self.parts.events if record.topic == "events" else self.parts.labels
+        self.effects.dead(record, ordinal, "skipped", "a rollback's --skip names this record")
 
-    def _chain(self, outcome: dict[str, Any]) -> None:
-        parts, kind = self.parts, outcome.get("command", "")
-        parts.digest = digest.command(
-            parts.digest, kind, outcome["outcome"], parts.versions.current
-        )
-
-    def _stopped(self, error: LearnerFailedError) -> ShardStoppedError:
-        record, assumed = self._effects.record, self._effects.assumed
-        if assumed is not None:
-            record, where = None, f"the label assumed for event {assumed!r} after the wait"
-        else:
-            assert record is not None, "a learner answers to a record or learns a default"
-            where = f"{record.topic} partition {record.partition} offset {record.offset}"
-        mend = error.hint or "mend the model or its features"
-        return ShardStoppedError(
-            f"the champion failed to {error.phase} at {where}: {error}",
-            f"{mend}; nothing of this step was committed",
-            topic=record.topic if record else "events",
-            partition=self.shard,
-            offset=record.offset if record else -1,
-        )
+    def _failed(self, error: LearnerFailedError) -> UpdateFailedError:
+        update, record = self.effects.update, self.effects.record
+        if update is None:
+            assert record is not None, "a learner learns from a record, or from a default"
+            update = (record.topic, record.offset)
+        return UpdateFailedError(self.shard, Place(*update), error)
 
 
-def outcome_of(record: Record, command: Command) -> dict[str, Any]:
-    """What the journal says of a command, whatever comes of it."""
-    return {
-        "offset": record.offset,
-        "id": command.id,
-        "command": command.command,
-        "by": command.by,
-        "at_ms": command.at_ms,
-        "reason": command.reason,
-    }
+def _end_before(left: Sequence[tuple[int, Record]], end: Mapping[str, int]) -> dict[str, int]:
+    """The positions at which the records that are left begin."""
+    positions = dict(end)
+    for _, record in reversed(left):
+        positions[record.topic] = record.offset
+    return positions

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from consumers.merge import merge
 from consumers.record import Record
+from stream.shard.updates import Place
+
+NOTHING: Mapping[Place, str] = MappingProxyType({})
 
 
 class Step(NamedTuple):
@@ -14,7 +18,8 @@ class Step(NamedTuple):
 
     `records` are events and labels in merged order, each with its merge time (ms). `start` and
     `end` are the half-open ranges of offsets of every input, gaps included. Commands are applied
-    first, then the tick, then the records; a step with a tick has no records.
+    first, then the tick, then the records; a step with a tick has no records. `left_out` are the
+    updates of the learner that are known to fail, with what it said.
     """
 
     start: dict[str, int]
@@ -22,6 +27,7 @@ class Step(NamedTuple):
     commands: Sequence[Record]
     tick_ms: int | None
     records: list[tuple[int, Record]]
+    left_out: Mapping[Place, str] = NOTHING
 
     @property
     def size(self) -> int:

@@ -39,6 +39,7 @@ class _Sample:
     joined: int
     alerts: int
     suppressed: int
+    not_learnt: int
     dead_letters: dict[str, int]
     left: dict[str, int]
     clock_ms: int
@@ -46,6 +47,8 @@ class _Sample:
     version: int
     pending: int
     is_paused: bool
+    is_halted: bool
+    is_suspended: bool
     stall_s: float
     write_s: float
 
@@ -60,6 +63,7 @@ class _Sample:
             counters.joined,
             counters.alerts,
             counters.alerts_suppressed,
+            counters.not_learnt,
             dict(counters.dead_letters),
             runner.admission.left(runner.positions),
             parts.clock_ms,
@@ -67,6 +71,8 @@ class _Sample:
             parts.versions.current,
             len(parts.pending),
             runner.paused is not None,
+            parts.halting.halted is not None,
+            parts.updates.suspended is not None,
             stall.taken_s,
             stall.written_s,
         )
@@ -163,6 +169,7 @@ class Telemetry(Collector):
             ("labels_joined", "Labels joined to their events.", lambda one: one.joined),
             ("alerts", "Alerts written.", lambda one: one.alerts),
             ("alerts_suppressed", "Alerts kept back.", lambda one: one.suppressed),
+            ("not_learnt", "Updates that were left out.", lambda one: one.not_learnt),
         ]
         for name, text, value_of in plain:
             counter = CounterMetricFamily(
@@ -185,6 +192,8 @@ class Telemetry(Collector):
             ("version", "The version that serves.", lambda one: one.version),
             ("pending_labels", "Events that wait for their label.", lambda one: one.pending),
             ("shard_paused", "1 while it waits.", lambda one: float(one.is_paused)),
+            ("shard_halted", "1 while it has halted.", lambda one: float(one.is_halted)),
+            ("learner_suspended", "1: it learns no more.", lambda one: float(one.is_suspended)),
             ("snapshot_stall_seconds", "The last stall.", lambda one: one.stall_s),
             ("snapshot_write_seconds", "The last writing.", lambda one: one.write_s),
         ]

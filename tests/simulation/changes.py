@@ -69,7 +69,9 @@ def _threshold(rng: random.Random, body: Body) -> None:
 
 
 def _model(rng: random.Random, body: Body) -> None:
-    """Another parameter for the last step."""
+    """Another parameter for the last step, where the model has steps."""
+    if not isinstance(body["model"], list):
+        return
     last = body["model"][-1]
     parameters = last[next(iter(last))]
     if "naive_bayes.GaussianNB" in last:

@@ -10,13 +10,14 @@ from stream.configuration import Configuration, parse
 from tests.simulation.streams import Meant, command, draw_stream
 from tests.simulation.world import BOUNDARIES
 
+FAILING = {"factory": "tests.simulation.failing:build"}
 WAITS_MS = {"20s": 20_000, "10m": 600_000, "3h": 10_800_000}
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a seed stands for. `focus` is a boundary where a worker dies
-    for sure the first time that one comes there."""
+    """What a seed stands for. `focus` is a boundary where a worker dies for sure the first time
+    that one comes there; `poisoned` says that its model fails on some events."""
 
     seed: int
     configuration: Configuration
@@ -25,6 +26,7 @@ class Drawn:
     wait_ms: int
     bounded: bool
     live: bool
+    poisoned: bool
     deferred: bool
     flaky: float
     poll_sizes: tuple[int, ...]
@@ -56,6 +58,7 @@ def draw(seed: int) -> Drawn:
         inline=inline,
         gap_ms=gap_ms,
     )
+    poisoned = task == "binary" and random.Random(f"poison {seed}").random() < 0.3
     if rng.random() < 0.3:
         stream[:0] = [command(shard) for shard in range(shards)]
     content: dict[str, Any] = {
@@ -66,7 +69,7 @@ def draw(seed: int) -> Drawn:
         "labels": {"wait": wait, "on_correction": rng.choice(["ignore", "learn_again"])},
         "task": task,
         "threshold": threshold,
-        "model": _model(rng, task),
+        "model": _model(rng, task) if not poisoned else FAILING,
         "detectors": _detectors(rng, task),
         "alerts": {"cooldown": rng.choice([0, "5m"])},
         "snapshots": {
@@ -90,6 +93,7 @@ def draw(seed: int) -> Drawn:
         shards=shards,
         wait_ms=WAITS_MS[wait],
         bounded=bounded,
+        poisoned=poisoned,
         live=rng.random() < 0.3,
         deferred=rng.random() < 0.5,
         flaky=rng.choice([0.0, 0.0, 0.2]),

@@ -15,6 +15,7 @@ from stream.commands import (
     Command,
     ConfigCommand,
     Heavy,
+    ResumeCommand,
     RollbackCommand,
     SkipRange,
     VersionCommand,
@@ -36,8 +37,18 @@ class Operator:
     def act(self) -> None:
         """Gives one command of any kind."""
         kind = self._rng.choices(
-            ["version", "alias", "plain", "empty", "skip", "configure", "refused", "noise"],
-            [6, 1, 2, 1, 3, 2, 1, 1],
+            [
+                "version",
+                "alias",
+                "plain",
+                "empty",
+                "skip",
+                "configure",
+                "refused",
+                "noise",
+                "resume",
+            ],
+            [6, 1, 2, 1, 3, 2, 1, 1, 1],
         )[0]
         getattr(self, kind)()
 
@@ -96,6 +107,11 @@ class Operator:
     def give_configuration(self, body: dict[str, Any], *, keep: bool) -> None:
         """Puts this one in force."""
         self.give(ConfigCommand(**self.common(), configuration=body, keep=keep))
+
+    def resume(self) -> None:
+        """Resumes one shard or all, whether anything has stopped or not."""
+        shards = self.log.partitions()
+        self.give(ResumeCommand(**self.common(), shard=self._rng.choice([None, *range(shards)])))
 
     def refused(self) -> None:
         """A rollback that every shard must refuse, whatever comes before it."""

@@ -36,7 +36,9 @@ class _Waiting:
     labelled: bool = False
 
 
-def expected(stream: Sequence[Meant], wait_ms: int, *, default: bool) -> Expected:
+def expected(
+    stream: Sequence[Meant], wait_ms: int, *, default: bool, poisoned: bool = False
+) -> Expected:
     """What one shard makes of its records, and of a clock that in the end passes every deadline."""
     result = Expected()
     inputs = {
@@ -79,6 +81,9 @@ def expected(stream: Sequence[Meant], wait_ms: int, *, default: bool) -> Expecte
             assert name is not None
             if match is not None or known:
                 result.dead.append((*place, "duplicate"))
+                continue
+            if poisoned and meant.fails:
+                result.dead.append((*place, "predict_failed"))
                 continue
             seen[name] = meant.time_ms + 2 * wait_ms
             result.predicted.append(place[1])

@@ -7,12 +7,13 @@ must become of each record.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from consumers.record import NewRecord
+from tests.simulation.failing import cannot_predict
 
 START_MS = 1_600_000_000_000
 WRITTEN_MS = START_MS + 60 * 86_400_000
@@ -21,7 +22,8 @@ WRITTEN_MS = START_MS + 60 * 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """One record as meant: of which id, with which label, and what is wrong with it."""
+    """One record as meant: of which id, with which label, and what is wrong with it; `fails` says
+    that a failing model cannot predict on it."""
 
     topic: str
     shard: int
@@ -31,6 +33,7 @@ class Meant:
     time_ms: int = 0
     label: Any = None
     bad: str | None = None
+    fails: bool = False
 
     def record(self) -> tuple[str, int, NewRecord]:
         """The record, with its merge time in its header as `driftline ingest` writes it."""
@@ -79,7 +82,8 @@ def draw_stream(
         if inline:
             body["y"] = given
         value = orjson.dumps(body)
-        found.append((arrival, Meant("events", shard, merge_ms, value, event_id, time_ms, given)))
+        meant = Meant("events", shard, merge_ms, value, event_id, time_ms, given)
+        found.append((arrival, replace(meant, fails=cannot_predict(features))))
         found += _labels(rng, shard, event_id, truth, arrival, wait_ms, task)
     found.sort(key=lambda item: item[0])
     return [meant for _, meant in found]

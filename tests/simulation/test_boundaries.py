@@ -15,14 +15,15 @@ import orjson
 import pytest
 
 from consumers.record import NewRecord
-from stream.commands import AliasCommand, SkipRange
+from stream.commands import AliasCommand, ResumeCommand, SkipRange
 from stream.configuration import Configuration
 from stream.history import read_history
 from stream.worker import Worker
 from tests.simulation.changes import EXTRA
+from tests.simulation.draw import FAILING
 from tests.simulation.operator import Operator
 from tests.simulation.world import BOUNDARIES, Crash, World, bodies
-from tests.stream.builders import LOGISTIC, T0_MS, configuration
+from tests.stream.builders import T0_MS, configuration
 
 EVENTS = 40
 SHARDS = 2
@@ -51,6 +52,32 @@ class Given(Operator):
         detectors = [*body["detectors"], EXTRA.model_dump(mode="json")]
         self.give_configuration({**body, "detectors": detectors}, keep=keep)
 
+    def resume_all(self) -> None:
+        self.give(ResumeCommand(**self.common()))
+
+    def poison(self) -> None:
+        """Not a command: two updates that fail, and an event that cannot be predicted."""
+        at_ms = T0_MS + 3 * EVENTS // 4 * 60_000
+        bodies = [{"id": f"p{n}", "time": at_ms, "x": 1.0, "b": b} for n, b in enumerate(POISON)]
+        labels = [{"id": f"p{n}", "label": True} for n in range(len(POISON))]
+        self.log.append(
+            [
+                (topic, 0, NewRecord(orjson.dumps(body)))
+                for topic, records in (("events", bodies), ("labels", labels))
+                for body in records
+            ]
+        )
+
+    def halt(self) -> None:
+        """Nor this: so many events that cannot be used that shard 1 halts."""
+        self.log.append([("events", 1, NewRecord(b"{"))] * HALT_WINDOW)
+
+
+POISON = (-3.0, 0.0, 3.0, -3.0)
+HALT_WINDOW = 10
+HALT = {"share": 0.5, "window": HALT_WINDOW}
+
+BEFORE: dict[str, Callable[[Given], None]] = {"resume": Given.halt}
 
 KINDS: dict[str, Callable[[Given], None]] = {
     "version": Given.version,
@@ -61,6 +88,9 @@ KINDS: dict[str, Callable[[Given], None]] = {
     "skip labels": Given.skip_labels,
     "config keep": Given.keep,
     "config fresh": Given.fresh,
+    "poison": Given.poison,
+    "halt": Given.halt,
+    "resume": Given.resume_all,
 }
 
 
@@ -94,6 +124,21 @@ def test_a_death_at_any_moment_after_it_changes_nothing(kind: str, deferred: boo
         assert nth > 1 or boundary == "retired", f"{boundary} is never passed after {kind}"
 
 
+def test_what_fails_in_them_does_fail() -> None:
+    poisoned = ended("poison", Deadly("", 0), deferred=False)[0]
+    halted = ended("halt", Deadly("", 0), deferred=False)[1]
+    resumed = ended("resume", Deadly("", 0), deferred=False)[1]
+    assert len(poisoned["left out"]) == 2
+    assert [reason for reason in _reasons(poisoned) if reason != "unknown_id"] == ["predict_failed"]
+    assert _reasons(halted).count("not_json") == HALT_WINDOW // 2
+    assert halted["standing"]["halted"]["reasons"] == {"not_json": 5}
+    assert resumed["standing"] == {"halted": None, "suspended": None}
+
+
+def _reasons(seen: dict[str, Any]) -> list[str]:
+    return [dict(headers)["reason"].decode() for _, _, headers in seen["dead-letters"]]
+
+
 def ended(kind: str, deadly: Deadly, *, deferred: bool) -> list[Any]:
     """What a service with this command has come to, and what it has said."""
     world = World(
@@ -107,6 +152,8 @@ def ended(kind: str, deadly: Deadly, *, deferred: bool) -> list[Any]:
     worker = _finished(world)
     operator.version()
     worker = _finished(world, worker)
+    if kind in BEFORE:
+        BEFORE[kind](operator)
     _write(world, EVENTS // 2, 3 * EVENTS // 4)
     worker = _finished(world, worker)
     KINDS[kind](operator)
@@ -122,7 +169,8 @@ def ended(kind: str, deadly: Deadly, *, deferred: bool) -> list[Any]:
 def _configuration() -> Configuration:
     detectors = [{"name": "wrong", "signal": "error", "method": "ADWIN", "clock": 1}]
     return configuration(
-        model=LOGISTIC,
+        model=FAILING,
+        halt=HALT,
         detectors=detectors,
         log_partitions=SHARDS,
         labels={"wait": "1d"},
@@ -187,6 +235,8 @@ def _seen(world: World, worker: Worker, shard: int) -> dict[str, Any]:
         "configuration": state.plan.configuration.semantic(),
         "outcomes": outcomes,
         "complete": [history.is_complete(version) for version in history.versions.values()],
+        "left out": [told for entry in world.entries(shard) for told in entry.left_out],
+        "standing": history.standing.get(shard),
         **{
             topic: bodies(world.outputs(topic, shard))
             for topic in ("predictions", "alerts", "dead-letters")

@@ -22,6 +22,7 @@ from stream.shard.effects import Outputs
 from stream.shard.plan import Plan
 from stream.shard.shard import Shard
 from stream.shard.step import Step
+from stream.shard.updates import place_in
 from stream.worker import Worker
 from tests.simulation.draw import Drawn, draw
 from tests.simulation.oracle import expected
@@ -175,7 +176,7 @@ def _check_results(world: World, drawn: Drawn, shard: int) -> None:
     if drawn.live or drawn.bounded:
         return
     default = drawn.configuration.labels.default is not None
-    wanted = expected(stream, drawn.wait_ms, default=default)
+    wanted = expected(stream, drawn.wait_ms, default=default, poisoned=drawn.poisoned)
     assert predicted == wanted.predicted
     assert dead == wanted.dead
     found = (counters.joined, counters.corrected, counters.assumed)
@@ -193,7 +194,9 @@ def _check_replay(world: World, drawn: Drawn, shard: int) -> None:
             topic: list(world.log.read(topic, shard, entry.start[topic], entry.end[topic]))
             for topic in INPUTS
         }
-        fresh.apply(Step.of(entry.start, entry.end, inputs, entry.tick_ms), outputs)
+        decided = {place_in(told): told["detail"] for told in entry.left_out}
+        step = Step.of(entry.start, entry.end, inputs, entry.tick_ms)
+        fresh.apply(step._replace(left_out=decided), outputs)
         assert fresh.parts.digest.hex() == entry.digest, f"entry {entry.sequence} differs"
     for topic in RESULTS:
         again = [record for name, record in outputs if name == topic]

@@ -119,6 +119,7 @@ def plain(of_shard: Shard) -> dict[str, Any]:
 def substance(of_shard: Shard) -> dict[str, Any]:
     """The state less what counts records: the digest, the counters, the positions."""
     state = plain(of_shard)
+    del state["halting"]
     for name in ("digest", "counters", "events", "labels", "commands"):
         del state["shard"][name]
     return state
@@ -130,7 +131,8 @@ def reborn(of_shard: Shard) -> Shard:
     fresh: Parts = plan.fresh_parts()
     fresh.learner = Learner(pickle.loads(pickle.dumps(parts.learner.model)), plan.task)
     fresh.watches = pickle.loads(pickle.dumps(parts.watches))
-    fresh.load_plain(parts.dump_plain(), plan.configuration.labels, plan.alerts)
+    settings = plan.configuration
+    fresh.load_plain(parts.dump_plain(), settings.labels, plan.alerts, settings.halt)
     return Shard(plan, of_shard.shard, fresh)
 
 

@@ -289,6 +289,7 @@ def test_what_decides_the_results_is_semantic_and_addresses_are_not():
     assert set(one.semantic()) == {
         "events",
         "labels",
+        "halt",
         "task",
         "threshold",
         "seed",

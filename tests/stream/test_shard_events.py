@@ -7,14 +7,12 @@ import pickle
 import pytest
 
 from consumers.record import Record
-from stream.errors import ShardStoppedError
 from stream.shard.effects import Outputs
 from stream.shard.plan import DEAD_LETTER_BYTES
 from stream.shard.step import Step
 from tests.stream.builders import (
     HOUR_MS,
     LOGISTIC,
-    RECORDER,
     T0_MS,
     Feed,
     apply,
@@ -212,35 +210,8 @@ def test_a_command_that_is_not_known_is_refused_and_a_dead_letter():
     one = shard()
     outputs: Outputs = []
     record = Record("commands", 0, 3, T0_MS, None, b'{"command": "dance"}')
-    outcomes = one.apply(Step({}, {}, (record,), None, []), outputs)
+    outcomes = one.apply(Step({}, {}, (record,), None, []), outputs).outcomes
     assert [(outcome["offset"], outcome["outcome"]) for outcome in outcomes] == [(3, "refused")]
     assert [(letter["reason"], letter["topic"]) for letter in dead(outputs)] == [
         ("bad_command", "commands")
     ]
-
-
-@pytest.mark.parametrize(
-    ("broken", "topic", "words"),
-    [
-        ("predict", "events", "champion failed to predict at events partition 0 offset 1"),
-        ("nan", "events", "not finite"),
-        ("learn", "labels", "champion failed to learn at labels partition 0 offset 0"),
-    ],
-)
-def test_a_model_that_fails_stops_the_shard_naming_record_and_learner(broken, topic, words):
-    one = shard(model={**RECORDER, "broken": broken})
-    feed = Feed().event("a", 0, x=1.0).event("b", 1, **{broken: 1.0}).label("b", True, 2)
-    with pytest.raises(ShardStoppedError, match=words) as caught:
-        apply(one, feed)
-    error = caught.value
-    assert (error.topic, error.partition) == (topic, 0)
-    assert error.offset == feed.records[1 if topic == "events" else 2][1].offset
-    assert error.hint
-    assert "nothing of this step was committed" in error.hint
-
-
-def test_a_model_that_fails_on_an_assumed_label_says_so():
-    one = shard(model={**RECORDER, "broken": "learn"}, labels={"wait": "1h", "default": True})
-    apply(one, Feed().event("a", 0, learn=1.0))
-    with pytest.raises(ShardStoppedError, match="learn at the label assumed for event 'a'"):
-        apply(one, Feed().event("b", 2 * HOUR_MS))

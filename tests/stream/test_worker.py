@@ -2,14 +2,11 @@
 
 import json
 
-import pytest
-
 from consumers.record import NewRecord
 from consumers.transports.memory import MemoryLog
-from stream.errors import ShardStoppedError
 from stream.shard import journal
 from stream.shard.journal import Entry
-from tests.stream.builders import HOUR_MS, RECORDER, T0_MS, learnt
+from tests.stream.builders import HOUR_MS, T0_MS, learnt
 from tests.stream.workers import Clock, worker
 
 DEFAULT = {"labels": {"wait": "1h", "default": True}}
@@ -90,30 +87,6 @@ def test_an_event_that_comes_after_the_silence_is_not_held_against_the_tick():
         one.run_until_idle()
         parts = one.runners[0].shard.parts
         assert (parts.clock_ms, parts.counters.joined) == (T0_MS + HOUR_MS + 1000, 1)
-
-
-@pytest.mark.parametrize("broken", ["predict", "nan", "learn"])
-def test_a_model_that_fails_commits_nothing_of_its_step(broken):
-    # given: a good step, then one whose second event breaks the model
-    log = new_log()
-    log.append([event("a"), label("a", 1)])
-    model = {**RECORDER, "broken": broken}
-    with worker(log, model=model) as one:
-        one.run_until_idle()
-        before = log.committed(0)
-        ends = {topic: log.end_offset(topic, 0) for topic in ("predictions", "journal")}
-        log.append([event("b", 2), event("c", 3, **{broken: 1.0}), label("c", 4)])
-
-        # when
-        with pytest.raises(ShardStoppedError, match="champion failed to"):
-            one.run_until_idle()
-
-    # then: as if the step had never been, also for whoever starts next
-    assert log.committed(0) == before
-    assert {topic: log.end_offset(topic, 0) for topic in ends} == ends
-    with worker(log, model=model) as next_one, pytest.raises(ShardStoppedError):
-        next_one.run_until_idle()
-    assert log.committed(0) == before
 
 
 def test_a_command_is_refused_in_the_journal_and_is_a_dead_letter():

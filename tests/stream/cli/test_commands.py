@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.stream.builders import RECORDER, write_csv
+from tests.stream.builders import write_csv
 from tests.stream.cli.calls import ROWS
 
 
@@ -268,23 +268,6 @@ def test_a_configuration_that_differs_from_the_journals_is_shown_with_the_way_on
     assert lines == ["  seed: 42 in the journal, 7 in the file"]
     assert "driftline run --use-journal-config" in hint
     assert driftline("run", config(seed=7), "--until-idle", "--use-journal-config").code == 0
-
-
-@pytest.mark.parametrize("command", ["backtest", "run"])
-def test_a_model_that_fails_stops_with_code_3_naming_record_and_learner(
-    driftline, config, tmp_path, command
-):
-    path = write_csv(tmp_path / "rows.csv", [{**row, "learn": 1} for row in ROWS])
-    configured = config(model={**RECORDER, "broken": "learn"})
-    if command == "run":
-        driftline("ingest", configured, "--input", path)
-        said = driftline("run", configured, "--until-idle")
-    else:
-        said = driftline("backtest", configured, "--input", path)
-    assert said.code == 3
-    error, hint = said.err.splitlines()[-2:]
-    assert "champion failed to learn at events partition 0 offset 0" in error
-    assert "nothing of this step was committed" in hint
 
 
 def test_help_shows_every_command_with_an_example(driftline):
