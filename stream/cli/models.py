@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from consumers.times import format_time
 from stream.cli import options, output
 from stream.cli.commanding import ReasonOption, common, write
+from stream.cli.comparing import LABELS, comparison, told
 from stream.commands import ALIAS_PATTERN, AliasCommand, VersionCommand
 from stream.configuration import load_file
 from stream.errors import CommandError
@@ -80,6 +82,39 @@ def alias_command(
         write(log, command, as_json=as_json)
 
 
+@models_app.command("compare")
+def compare_command(
+    version: Annotated[int, typer.Argument(metavar="VERSION", min=1)],
+    config: options.ConfigOption = None,
+    labels: Annotated[
+        int, typer.Option("--labels", metavar="N", min=1, help="The last N mature labels.")
+    ] = LABELS,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Compare a version with what was served since, on the last mature labels.
+
+    Example: driftline models compare 3 -c flights.yaml
+    """
+    configuration = load_file(config)
+    with open_service_log(configuration, create=False) as log:
+        history = read_history(log)
+        info = find(history, version)
+        check_ready(history, info)
+        found = comparison(configuration, log, history, info, labels)
+    if as_json:
+        output.print_json(asdict(found))
+        return
+    columns = ["metric", "as served", f"version {version}"]
+    rows = [
+        [name, output.number(value), output.number(found.version[name])]
+        for name, value in found.served.items()
+    ]
+    if rows:
+        output.print_table("", columns, rows)
+    for line in told(found, configuration.task.name, f"version {version}"):
+        output.stdout.print(line, highlight=False, soft_wrap=True)
+
+
 @models_app.command("history")
 def history_command(
     config: options.ConfigOption = None, as_json: options.JsonOption = False
@@ -142,6 +177,23 @@ def find(history: History, number: int) -> VersionInfo:
         known = ", ".join(map(str, history.versions)) or "none"
         raise CommandError(f"there is no version {number}", f"versions: {known}")
     return version
+
+
+def check_ready(history: History, version: VersionInfo) -> None:
+    """Refuses a version that cannot be rolled back to, by CommandError."""
+    number = version.number
+    if number in history.tainted:
+        raise CommandError(
+            f"version {number} saw records that were skipped since",
+            "choose one that did not, or stay with the rollback that skipped them",
+        )
+    if not history.is_complete(version):
+        missing = [s for s in range(history.shards) if s not in version.cuts]
+        missing += [s for s, cut in version.cuts.items() if cut.key is None]
+        raise CommandError(
+            f"version {number} has no snapshot on the shards {sorted(missing)}",
+            "it is not written yet, or retired; driftline models versions shows which are ready",
+        )
 
 
 def _outcome(row: dict[str, Any]) -> str:

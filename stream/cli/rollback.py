@@ -22,7 +22,8 @@ from stream.cli.commanding import (
     confirm,
     write,
 )
-from stream.cli.models import find
+from stream.cli.comparing import LABELS, LabelsOption, body_of, comparison, told
+from stream.cli.models import check_ready, find
 from stream.commands import RollbackCommand, SkipRange
 from stream.configuration import load_file
 from stream.errors import CommandError
@@ -55,6 +56,7 @@ def rollback_command(
             help="The run without these records (or labels:P:A-B); may be repeated.",
         ),
     ] = None,
+    compare: LabelsOption = LABELS,
     reason: ReasonOption = "",
     yes: YesOption = False,
     dry_run: DryRunOption = False,
@@ -71,12 +73,18 @@ def rollback_command(
         target = _target(history, version, alias, as_of, empty=empty, skip=skip or [])
         _check_stored(open_store(configuration.snapshots), target)
         plan = _plan(log, history, target)
+        found = None
+        if compare and "skip" not in target and history.configurations:
+            info = history.versions.get(target.get("version", 0))
+            found = comparison(configuration, log, history, info, compare)
+            name = "nothing learnt" if info is None else f"version {info.number}"
+            plan += told(found, configuration.task.name, name)
         if not as_json or dry_run:
             for line in plan:
                 output.stderr.print(line, highlight=False, soft_wrap=True)
         if dry_run:
             if as_json:
-                output.print_json({"plan": plan})
+                output.print_json({"plan": plan, "comparison": body_of(found)})
             return
         if not confirm("Roll back?", yes=yes):
             raise typer.Exit(output.WRONG_INPUT)
@@ -85,6 +93,7 @@ def rollback_command(
             RollbackCommand(**common(log, reason, history), **target),
             as_json=as_json,
             plan=plan,
+            comparison=body_of(found),
         )
 
 
@@ -128,25 +137,9 @@ def _target(
         version = info.number
     assert version is not None, "one way was given"
     info = find(history, version)
-    _check_ready(history, info)
+    check_ready(history, info)
     keys = {shard: cut.key for shard, cut in info.cuts.items()}
     return {"version": version, "snapshots": keys}
-
-
-def _check_ready(history: History, version: VersionInfo) -> None:
-    number = version.number
-    if number in history.tainted:
-        raise CommandError(
-            f"version {number} saw records that were skipped since",
-            "choose one that did not, or stay with the rollback that skipped them",
-        )
-    if not history.is_complete(version):
-        missing = [s for s in range(history.shards) if s not in version.cuts]
-        missing += [s for s, cut in version.cuts.items() if cut.key is None]
-        raise CommandError(
-            f"version {number} has no snapshot on the shards {sorted(missing)}",
-            "it is not written yet, or retired; driftline models versions shows which are ready",
-        )
 
 
 def _check_stored(store: SnapshotStore, target: dict[str, Any]) -> None:
