@@ -23,8 +23,9 @@ help:  ## what there is
 
 install: $(STAMP)  ## .venv with everything pinned in requirements.lock, and .venv/bin/driftline
 
-demo: $(STAMP)  ## a year of flights: learning, drift, a crash in mid-year, recovery
+demo: $(STAMP)  ## a year of flights: learning, drift, a crash, recovery; wrong labels, and a rollback
 	$(BIN)/python -m examples.flights.demo
+	$(BIN)/python -m examples.flights.poisoning
 
 # The tools are fetched beside the installation and lint: building the S3 server alone takes a minute.
 test:  ## everything: lint, types, layers, tests

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,7 @@ def ingest(
     labels: LabelSource,
     *,
     rate: float | None = None,
+    until_ms: int | None = None,
     on_progress: Callable[[int, int], None] = lambda written, skipped: None,
 ) -> tuple[int, int]:
     """Appends what the log lacks of a file; gives how many records it wrote and skipped.
@@ -44,6 +45,9 @@ def ingest(
     ----------
     rate
         Records a second at most; None as fast as the log takes them.
+    until_ms
+        Leave out the first record whose time is not before this, and all after it; another run
+        goes on from there.
     on_progress
         Called after each batch with the records written and skipped so far.
 
@@ -62,7 +66,9 @@ def ingest(
     first = next(merged)
     name = _name_of(path, first[1])
     last = _last_taken(log, partitions, name)
-    records = enumerate(chain([first], merged))
+    records = enumerate(
+        takewhile(lambda one: until_ms is None or one[0] < until_ms, chain([first], merged))
+    )
     skipped = 0
     for number, (_, record) in islice(records, 0 if last is None else last.number + 1):
         skipped += 1

@@ -124,8 +124,8 @@ class Show:
         """Runs it from the file to the picture; gives the exit code."""
         if not NEW_YEAR < self.kill < self.until:
             raise UnfitError(f"--kill must lie between {NEW_YEAR} and --until, {self.until}")
-        _clear(self.place)
-        self._say(f"Everything is kept in {_shown(self.place.folder)}, which is emptied first.")
+        clear(self.place.folder)
+        self._say(f"Everything is kept in {shown(self.place.folder)}, which is emptied first.")
         rows = self._prepare()
         flights = scored(rows, {})
         days = by_day(flights)
@@ -151,12 +151,8 @@ class Show:
         before = year.flights.local_ms < (self.until - date(1970, 1, 1)) // MILLISECOND
         year = replace(year, flights=year.flights.take(np.flatnonzero(before)))
         count = events.write(self.place.rows, year)
-        text = CONFIGURATION.read_text()
-        for name in ("flights.db", "flights-snapshots"):
-            assert f"var/{name}" in text, "the configuration names its log and its snapshots"
-            text = text.replace(f"var/{name}", f"{self.place.folder}/{name}")
-        self.place.configuration.write_text(text)
-        self._say(f"{count:,} flights are in {_shown(self.place.rows)}, labels and all.")
+        configured(self.place.folder)
+        self._say(f"{count:,} flights are in {shown(self.place.rows)}, labels and all.")
         return pq.read_table(
             self.place.rows, columns=[events.ID, events.TIME, events.LABEL, "late_2h"]
         )
@@ -254,7 +250,7 @@ class Show:
         self._print(summary.alert_lines(follower.marks))
         self._say("")
         wrong = self._count(follower, rows, stopped)
-        self._say(f"The picture of the year: {_shown(self.place.picture)}")
+        self._say(f"The picture of the year: {shown(self.place.picture)}")
         seconds = time.monotonic() - self.started_s
         self._say(
             f"{seconds:.0f} s in all, {streamed_s:.0f} s of them streaming;"
@@ -292,8 +288,8 @@ class Show:
         return self._start("run", self.place.configuration, "--log-format", "json")
 
     def _start(self, *words: str | Path) -> Child:
-        shown = [_shown(word) if isinstance(word, Path) else word for word in words]
-        lines = wrap(" ".join((f"$ {_shown(DRIFTLINE)}", *shown)), 76, subsequent_indent="    ")
+        told = [shown(word) if isinstance(word, Path) else word for word in words]
+        lines = wrap(" ".join((f"$ {shown(DRIFTLINE)}", *told)), 76, subsequent_indent="    ")
         self._say(" \\\n".join(lines), style="dim")
         return Child(*words)
 
@@ -339,7 +335,7 @@ def _labels(rows: pa.Table) -> int:
     return int(rows.num_rows - rows[events.LABEL].null_count)
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """A path as one would type it here."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
@@ -353,9 +349,19 @@ def _cpu_s() -> float:
     )
 
 
-def _clear(place: Place) -> None:
+def configured(folder: Path) -> Path:
+    """Writes the example's configuration for a service whose files all lie in a folder."""
+    text = CONFIGURATION.read_text()
+    for name in ("flights.db", "flights-snapshots"):
+        assert f"var/{name}" in text, "the configuration names its log and its snapshots"
+        text = text.replace(f"var/{name}", f"{folder}/{name}")
+    path = folder / CONFIGURATION.name
+    path.write_text(text)
+    return path
+
+
+def clear(folder: Path) -> None:
     """Empties the demo's own folder; any other with something in it is refused."""
-    folder = place.folder
     if folder.exists():
         if any(folder.iterdir()) and not (folder / MARKER).exists():
             raise UnfitError(f"{folder} holds files that are not the demo's; give another --folder")

@@ -23,6 +23,28 @@ class ChildFailedError(Exception):
     """A command ended otherwise than it should; the message holds what it said on stderr."""
 
 
+def output_of(*words: str | Path) -> str:
+    """What a command prints, run to its end; raises ChildFailedError if it ended badly."""
+    done = subprocess.run(
+        [DRIFTLINE, *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment(),
+    )
+    if done.returncode != 0:
+        raise ChildFailedError(
+            f"driftline {words[0]} ended with code {done.returncode}; it said:\n{done.stderr}"
+        )
+    return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """What the caller has set for a service of theirs must not redirect this one."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("DRIFTLINE_")}
+
+
 class Child:
     """One running command; a context manager that leaves nothing running behind.
 
@@ -36,8 +58,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            # What the caller has set for a service of theirs must not redirect this one.
-            env={k: v for k, v in os.environ.items() if not k.startswith("DRIFTLINE_")},
+            env=_environment(),
         )
         self._lines: list[bytes] = []
         self._reader = Thread(target=self._collect, daemon=True)
@@ -72,6 +93,11 @@ class Child:
         if code != 0:
             raise self.failure(f"ended with code {code}")
         return True
+
+    def finish(self) -> None:
+        """Waits until it has ended; raises ChildFailedError if it ended badly."""
+        self._process.wait()
+        self.is_done()
 
     def must_run(self) -> None:
         """Raises ChildFailedError if it has ended, well or badly."""

@@ -24,6 +24,12 @@ def ingest_command(
         float | None,
         typer.Option("--rate", metavar="N", help="At most so many records a second."),
     ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", metavar="TIME", help="Only what came before; run again to go on from there."
+        ),
+    ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Put a file's rows on the events topic, and late labels on the labels topic; resumable.
@@ -35,6 +41,12 @@ def ingest_command(
             f"--rate must be a finite number above 0, and this is {rate:g}", "such as 1000"
         )
     configuration = load_file(config)
+    until_ms = None if until is None else options.time_ms("--until", until)
+    if until_ms is not None and configuration.events.time is None:
+        raise ConfigurationError(
+            "--until needs the time of the rows, and `events.time` is null",
+            "name the column with the time in `events.time`",
+        )
     labels = options.label_source(label, label_time, label_delay)
     check_ingest(configuration, input_file, labels)  # before a log is made that nothing goes into
     with (
@@ -47,6 +59,7 @@ def ingest_command(
             input_file,
             labels,
             rate=rate,
+            until_ms=until_ms,
             on_progress=lambda done, _: bar.update(bar.task_ids[0], completed=done),
         )
     if as_json:

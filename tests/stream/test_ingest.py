@@ -251,6 +251,23 @@ def test_rows_without_a_time_come_when_they_are_appended(tmp_path):
         assert "driftline-time" not in dict(record.headers)
 
 
+def test_it_can_stop_before_a_time_and_goes_on_from_there(tmp_path):
+    path = write_csv(tmp_path / "rows.csv", rows(20))
+    whole, log = new_log(), new_log()
+    ingest(whole, CONFIGURATION, path, LATE)
+
+    first = ingest(log, CONFIGURATION, path, LATE, until_ms=T0_MS + 10_000)
+    held = [records(log, topic)[-1].value for topic in ("events", "labels")]
+    rest = ingest(log, CONFIGURATION, path, LATE)
+
+    # Events of the seconds 0 to 9, and the labels that came 3 s after the first seven of them.
+    assert first == (17, 0)
+    assert held == [records(whole, "events")[9].value, records(whole, "labels")[6].value]
+    assert rest == (23, 17)
+    for topic in ("events", "labels"):
+        assert [r.value for r in records(log, topic)] == [r.value for r in records(whole, topic)]
+
+
 def test_a_rate_bounds_the_batches_and_spreads_them_over_time(tmp_path, monkeypatch):
     # given: a clock that moves only while ingest sleeps
     now_s, slept = [0.0], []
