@@ -20,6 +20,7 @@ from stream.cli.rollback import rollback_command
 from stream.cli.run import run_command
 from stream.cli.snapshots import snapshots_app
 from stream.cli.status import status_command
+from stream.cli.topics import topics_app
 from stream.shard.journal import VERSION
 
 app = typer.Typer(
@@ -42,6 +43,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(models_app, name="models")
 app.add_typer(snapshots_app, name="snapshots")
+app.add_typer(topics_app, name="topics")
 
 
 def _version(value: bool) -> None:
