@@ -91,6 +91,27 @@ class History:
                 found[outcome["alias"]] = outcome["version"]
         return found
 
+    def served_at(self, time_ms: int) -> VersionInfo | None:
+        """The version that every shard served at a time of the stream; None before the first."""
+        found = [
+            version
+            for version in self.versions.values()
+            if len(version.cuts) == self.shards
+            and all(cut.clock_ms <= time_ms for cut in version.cuts.values())
+        ]
+        return max(found, key=lambda version: version.number, default=None)
+
+    def aliases_at(self, time_ms: int) -> dict[str, GivenCommand]:
+        """The command that had put each alias where it stood at a time of the stream, on shard
+        0."""
+        found: dict[str, GivenCommand] = {}
+        for given in self.commands:
+            outcome = given.outcomes.get(0, {})
+            is_move = outcome.get("command") == "alias" and outcome["outcome"] == "applied"
+            if is_move and outcome["clock_ms"] <= time_ms:
+                found[outcome["alias"]] = given
+        return found
+
     def as_of(self, time_ms: int) -> VersionInfo | None:
         """The newest complete version whose clock on every shard is not later than `time_ms`."""
         found = [

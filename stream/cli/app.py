@@ -15,6 +15,7 @@ from stream.cli.config import config_app
 from stream.cli.dead_letters import dead_letters_app
 from stream.cli.doctor import doctor_command
 from stream.cli.ingest import ingest_command
+from stream.cli.inspecting import diff_command, show_command
 from stream.cli.models import models_app
 from stream.cli.resume import resume_command
 from stream.cli.rollback import rollback_command
@@ -40,6 +41,8 @@ app.command("rollback")(rollback_command)
 app.command("resume")(resume_command)
 app.command("status")(status_command)
 app.command("doctor")(doctor_command)
+models_app.command("show")(show_command)
+models_app.command("diff")(diff_command)
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(config_app, name="config")
 app.add_typer(dead_letters_app, name="dead-letters")

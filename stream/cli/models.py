@@ -117,14 +117,24 @@ def compare_command(
 
 @models_app.command("history")
 def history_command(
-    config: options.ConfigOption = None, as_json: options.JsonOption = False
+    config: options.ConfigOption = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="What was in production then, and why."),
+    ] = None,
+    as_json: options.JsonOption = False,
 ) -> None:
-    """List every command, who gave it, why, and its outcome on each shard.
+    """List every command, who gave it, why, and its outcome on each shard; with --at, what was in
+    production at a time of the stream.
 
-    Example: driftline models history -c flights.yaml
+    Example: driftline models history -c flights.yaml --at 2013-07-01T12:00:00Z
     """
+    time_ms = None if at is None else options.time_ms("--at", at)
     with open_service_log(load_file(config), create=False) as log:
         history = read_history(log)
+    if time_ms is not None:
+        _print_at(history, time_ms, as_json=as_json)
+        return
     rows: list[dict[str, Any]] = []
     for given in history.commands:
         command = given.command
@@ -145,6 +155,38 @@ def history_command(
     columns = ["time", "command", "by", "outcome", "reason"]
     lines = [[row["time"], row["command"], row["by"], _outcome(row), row["reason"]] for row in rows]
     output.print_table("", columns, lines)
+
+
+def _print_at(history: History, time_ms: int, *, as_json: bool) -> None:
+    version = history.served_at(time_ms)
+    aliases = {
+        name: {
+            "version": given.outcomes[0]["version"],
+            "given": format_time(given.command.at_ms),
+            "by": given.command.by,
+            "reason": given.command.reason,
+        }
+        for name, given in history.aliases_at(time_ms).items()
+    }
+    served = None if version is None else describe(history, version)
+    if as_json:
+        output.print_json({"time": format_time(time_ms), "served": served, "aliases": aliases})
+        return
+    lines = [f"at {format_time(time_ms)} no version was cut yet"]
+    if served is not None:
+        kind = served["kind"]
+        if served["target"] is not None:
+            kind += f" to version {served['target']}"
+        lines = [
+            f"at {format_time(time_ms)} version {served['version']} served: {kind} "
+            f"at {served['event_time']}, given by {served['by']} {served['given']}"
+            + (f": {served['reason']}" if served["reason"] else "")
+        ]
+    for name, row in aliases.items():
+        why = f": {row['reason']}" if row["reason"] else ""
+        lines.append(f"{name} stood on {row['version']}, put by {row['by']} {row['given']}{why}")
+    for line in lines:
+        output.stdout.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def describe(history: History, version: VersionInfo) -> dict[str, Any]:

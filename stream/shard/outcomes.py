@@ -49,11 +49,11 @@ def apply_light(effects: Effects, record: Record) -> dict[str, Any]:
 
 def _applied(effects: Effects, command: Command) -> dict[str, Any]:
     parts = effects.parts
-    said: dict[str, Any] = {"outcome": "applied"}
+    said: dict[str, Any] = {"outcome": "applied", "clock_ms": parts.clock_ms}
     match command:
         case VersionCommand():
             version = parts.versions.cut(command, parts.clock_ms)
-            said |= {"version": version.number, "clock_ms": parts.clock_ms}
+            said["version"] = version.number
         case AliasCommand():
             move = parts.versions.move(command)
             said |= {"alias": move.alias, "version": move.version}
