@@ -100,6 +100,13 @@ class ResumeCommand(_Command):
     shard: Annotated[int, Field(ge=0)] | None = None
 
 
+class AckCommand(_Command):
+    """Acknowledge an alert: somebody looks after it. It changes nothing that a model learns."""
+
+    command: Literal["ack"] = "ack"
+    alert: Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class ConfigCommand(_Command):
     """Go on under another configuration: the semantic part of it, as a journal holds it.
 
@@ -115,7 +122,8 @@ Heavy = RollbackCommand | ConfigCommand
 """Commands that change the state as a whole: each has a step of its own."""
 
 Command = Annotated[
-    VersionCommand | AliasCommand | ResumeCommand | Heavy, Field(discriminator="command")
+    VersionCommand | AliasCommand | ResumeCommand | AckCommand | Heavy,
+    Field(discriminator="command"),
 ]
 
 _PARSER: TypeAdapter[Command] = TypeAdapter(Command)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from consumers.transport import Log
-from stream.commands import TOPIC, Command, RollbackCommand, SkipRange, parse_command
+from stream.commands import TOPIC, AckCommand, Command, RollbackCommand, SkipRange, parse_command
 from stream.errors import CommandError
 from stream.shard import journal
 from stream.shard.parts import Standing
@@ -89,6 +89,15 @@ class History:
             outcome = given.outcomes.get(0, {})
             if outcome.get("command") == "alias" and outcome["outcome"] == "applied":
                 found[outcome["alias"]] = outcome["version"]
+        return found
+
+    def acknowledged(self) -> dict[str, AckCommand]:
+        """Who has taken each alert that was acknowledged, by its id: whoever was first."""
+        found: dict[str, AckCommand] = {}
+        for given in self.commands:
+            refused = any(said["outcome"] == "refused" for said in given.outcomes.values())
+            if isinstance(given.command, AckCommand) and not refused:
+                found.setdefault(given.command.alert, given.command)
         return found
 
     def served_at(self, time_ms: int) -> VersionInfo | None:
@@ -204,7 +213,8 @@ def _read_shard(
                 said = outcomes.setdefault(outcome["id"], {})
                 # The first: a command that was written twice is refused the second time.
                 said.setdefault(shard, outcome | {"sequence": entry.sequence})
-            if outcome["outcome"] == "applied" and outcome["command"] not in ("alias", "resume"):
+            makes_version = "version" in outcome and outcome["command"] != "alias"
+            if outcome["outcome"] == "applied" and makes_version:
                 cuts[outcome["version"]] = entry, outcome
         keys |= {named["version"]: named["key"] for named in entry.published if "version" in named}
         retired |= set(entry.retired)

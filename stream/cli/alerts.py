@@ -9,6 +9,7 @@ from typing import Annotated
 import orjson
 import typer
 
+from consumers.times import format_time
 from stream.alert_topic import (
     Alert,
     Wanted,
@@ -19,8 +20,11 @@ from stream.alert_topic import (
     write_test_alert,
 )
 from stream.cli import options, output
-from stream.commands import who
+from stream.cli.commanding import ReasonOption, common, write
+from stream.commands import AckCommand, who
 from stream.configuration import load_file
+from stream.errors import AlertError
+from stream.history import read_history
 from stream.opening import open_service_log
 
 LOOK_S = 0.5
@@ -42,6 +46,9 @@ def list_command(
     config: options.ConfigOption = None,
     since: SinceOption = None,
     severity: SeverityOption = "info",
+    only_open: Annotated[
+        bool, typer.Option("--open", help="Only those that nobody has acknowledged.")
+    ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """List the alerts, newest last.
@@ -51,6 +58,9 @@ def list_command(
     wanted = _wanted(since, severity)
     with open_service_log(load_file(config), create=False) as log:
         found = list(read_alerts(log, wanted))
+        if only_open:
+            taken = read_history(log).acknowledged()
+            found = [alert for alert in found if alert["id"] not in taken]
     if as_json:
         output.print_json({"alerts": found})
     elif found:
@@ -74,16 +84,46 @@ def show_command(
     """
     with open_service_log(load_file(config), create=False) as log:
         alert = find_alert(log, which)
+        taken = read_history(log).acknowledged().get(alert["id"])
     if as_json:
         output.print_json(alert)
         return
     plain = {name: value for name, value in alert.items() if not isinstance(value, dict)}
     if alert["source"] is not None:
         plain["source"] = "{topic} partition {partition} offset {offset}".format(**alert["source"])
+    if taken is not None:
+        why = f": {taken.reason}" if taken.reason else ""
+        plain["acknowledged"] = f"by {taken.by} {format_time(taken.at_ms)}{why}"
     for name, value in [*plain.items(), *alert["evidence"].items()]:
         output.stdout.print(
             f"{name:26} {output.number(value)}", highlight=False, markup=False, soft_wrap=True
         )
+
+
+@alerts_app.command("ack")
+def ack_command(
+    which: Annotated[
+        str, typer.Argument(metavar="ID", help="As `alerts list` shows it; a beginning will do.")
+    ],
+    config: options.ConfigOption = None,
+    reason: ReasonOption = "",
+    as_json: options.JsonOption = False,
+) -> None:
+    """Acknowledge an alert, so that others know that you look after it.
+
+    Example: driftline alerts ack 0b7ed97f -c flights.yaml --reason "the feed is being mended"
+    """
+    with open_service_log(load_file(config), create=False) as log:
+        alert = find_alert(log, which)
+        history = read_history(log)
+        taken = history.acknowledged().get(alert["id"])
+        if taken is not None:
+            raise AlertError(
+                f"alert {alert['id']} was acknowledged by {taken.by} {format_time(taken.at_ms)}",
+                "driftline alerts list --open shows those that nobody has",
+            )
+        command = AckCommand(**common(log, reason, history), alert=alert["id"])
+        write(log, command, as_json=as_json)
 
 
 @alerts_app.command("tail")

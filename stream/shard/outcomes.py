@@ -11,6 +11,7 @@ from typing import Any
 
 from consumers.record import Record
 from stream.commands import (
+    AckCommand,
     AliasCommand,
     Command,
     ConfigCommand,
@@ -57,6 +58,8 @@ def _applied(effects: Effects, command: Command) -> dict[str, Any]:
         case AliasCommand():
             move = parts.versions.move(command)
             said |= {"alias": move.alias, "version": move.version}
+        case AckCommand():
+            said["alert"] = command.alert
         case ResumeCommand():
             said["resumed"] = []
             if command.shard in (None, effects.shard):

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from consumers.record import NewRecord
-from stream.commands import AliasCommand, ResumeCommand, SkipRange
+from stream.commands import AckCommand, AliasCommand, ResumeCommand, SkipRange
 from stream.configuration import Configuration
 from stream.history import read_history
 from stream.worker import Worker
@@ -52,6 +52,9 @@ class Given(Operator):
         detectors = [*body["detectors"], EXTRA.model_dump(mode="json")]
         self.give_configuration({**body, "detectors": detectors}, keep=keep)
 
+    def acknowledge(self) -> None:
+        self.give(AckCommand(**self.common(), alert="any"))
+
     def resume_all(self) -> None:
         self.give(ResumeCommand(**self.common()))
 
@@ -82,6 +85,7 @@ BEFORE: dict[str, Callable[[Given], None]] = {"resume": Given.halt}
 KINDS: dict[str, Callable[[Given], None]] = {
     "version": Given.version,
     "alias": Given.alias_one,
+    "ack": Given.acknowledge,
     "rollback": Given.plain,
     "empty": Given.empty,
     "skip events": Given.skip_events,

@@ -59,6 +59,25 @@ def test_one_alert_is_shown_by_the_beginning_of_its_id(driftline, service):
     assert hint == "driftline alerts list shows the ids"
 
 
+def test_whoever_looks_after_an_alert_says_so_and_the_others_hear_of_it(driftline, service):
+    first, *others = driftline("alerts", "list", "--json").json()["alerts"]
+
+    said = driftline("alerts", "ack", first["id"][:8], "--reason", "the feed is being mended")
+    left = driftline("alerts", "list", "--open", "--json").json()["alerts"]
+    ran = driftline("run", "--until-idle")
+    [given] = driftline("models", "history", "--json").json()["commands"]
+    again, hint = driftline("alerts", "ack", first["id"]).refusal()
+
+    assert said.code == ran.code == 0
+    assert left == others
+    assert "the feed is being mended" in driftline("alerts", "show", first["id"]).out
+    assert (given["command"], given["outcomes"]["0"]["outcome"]) == ("ack", "applied")
+    assert given["outcomes"]["0"]["alert"] == first["id"]
+    assert f"alert {first['id']} was acknowledged by" in again
+    assert "--open" in hint
+    assert driftline("models", "versions", "--json").json() == {"versions": []}
+
+
 def test_a_follower_gets_each_alert_once_also_those_that_come_while_it_looks(driftline, service):
     known = driftline("alerts", "list", "--json").json()["alerts"]
     seen: list[str] = []
