@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from consumers.transport import Log, Transport
 from stream.configuration import Configuration
 from stream.errors import UpdateFailedError
+from stream.progress import Progress
 from stream.recovery import OpenLog, Recovered, Recoveries, RecoveryStoppedError
 from stream.shard.admission import Admission
 from stream.shard.checkpoint import Checkpointer, Snapshots
@@ -221,6 +222,12 @@ class Worker:
                 self._held[shard] = runner
 
     def _restore(self, source: Log, shard: int, on_progress: OnProgress) -> Restored:
+        progress = Progress(shard, "recovering")
+
+        def tell(entry: int, last: int) -> None:
+            progress(entry, last)
+            on_progress(entry, last)
+
         return restore(
             source,
             shard,
@@ -229,7 +236,7 @@ class Worker:
             # A command may have put another configuration in force than the file that this worker
             # was started with.
             use_journal_configuration=self._use_journal_configuration or self._has_changed,
-            on_progress=on_progress,
+            on_progress=tell,
         )
 
     def _start_recovered(self) -> None:
@@ -252,7 +259,10 @@ class Worker:
 
     def _runner(self, found: Recovered) -> ShardRunner:
         rollbacks = Rollbacks(
-            self.transport, self._snapshots.archive, self.configuration, self._compute_on
+            self.transport,
+            self._snapshots.archive,
+            self.configuration,
+            self._compute_on(found.shard),
         )
         admission = Admission(self._clock)
         if found.held is not None:
@@ -282,10 +292,17 @@ class Worker:
             faults=self._faults,
         )
 
-    def _compute_on(self, entry: int, last: int) -> None:
-        """A rollback computes for long: neither the group nor a probe may take it for dead."""
-        self._telemetry.beat()
-        self.transport.keep_alive()
+    def _compute_on(self, shard: int) -> OnProgress:
+        """A rollback computes for long: neither the group nor a probe may take it for dead, and
+        people want to know how far it is."""
+        progress = Progress(shard, "rolling back")
+
+        def tell(entry: int, last: int) -> None:
+            progress(entry, last)
+            self._telemetry.beat()
+            self.transport.keep_alive()
+
+        return tell
 
     def _check_stop(self) -> None:
         """Gives up a replay when told to stop: it changes nothing, and may take long."""

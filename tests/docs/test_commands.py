@@ -159,7 +159,8 @@ def test_what_the_service_logs_is_as_documented(newcomer: Newcomer) -> None:
 
     lines = [orjson.loads(line) for line in newcomer.logs[command].splitlines()]
     assert [line["event"] for line in lines] == ["recovered", "stopped"]
-    check("## `driftline run --log-format json`", lines)
+    # Nothing here takes long; tests/stream/test_progress.py holds what is said of what does.
+    check("## `driftline run --log-format json`", lines, {"doing", "last"})
 
 
 def test_what_bench_prints_is_as_documented(newcomer: Newcomer) -> None:
