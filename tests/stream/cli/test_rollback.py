@@ -237,3 +237,10 @@ class _Never:
 
     def list(self, prefix: str = "") -> list[Any]:
         return []
+
+
+def test_it_has_another_name_among_the_snapshots(served):
+    plan = served("rollback", "1", "--dry-run", "--json").json()
+
+    assert served("snapshots", "restore", "1", "--dry-run", "--json").json() == plan
+    assert served("snapshots", "restore", "99", "--yes").refusal()[0] == "there is no version 99"
