@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from consumers.errors import OffsetOutOfRangeError, RejectedError
 from consumers.merge import merge_time_ms
@@ -38,6 +39,15 @@ from stream.shard.shard import Shard
 from stream.shard.updates import Place, Updates
 
 OnProgress = Callable[[int, int], None]
+
+
+class RolledBack(NamedTuple):
+    """The shard after a rollback, the labels that its skipped records leave behind, and which
+    updates failed in the clean run, and why."""
+
+    shard: Shard
+    left: list[Record]
+    left_out: dict[Place, str]
 
 
 class Rollbacks:
@@ -73,8 +83,8 @@ class Rollbacks:
         current: Shard,
         published: Sequence[Published],
         sequence: int,
-    ) -> tuple[Shard, list[Record]]:
-        """The shard after the command, and the labels that its skipped records leave behind.
+    ) -> RolledBack:
+        """What the command makes of a shard.
 
         `current` is as of journal entry `sequence`. Its versions and alert policy are carried over.
 
@@ -87,9 +97,10 @@ class Rollbacks:
             return self._without(command, current, published, sequence)
         if command.empty:
             plan = current.plan
-            return current.succeed(plan, _plain(current, plan, plan.fresh_parts().learner)), []
+            fresh = plan.fresh_parts().learner
+            return RolledBack(current.succeed(plan, _plain(current, plan, fresh)), [], {})
         key = command.snapshots.get(current.shard)
-        return _put_back(current, self._load(key, current.shard)), []
+        return RolledBack(_put_back(current, self._load(key, current.shard)), [], {})
 
     def _load(self, key: str | None, shard: int) -> Shard:
         ref = parse_key(key or "")
@@ -119,7 +130,7 @@ class Rollbacks:
         current: Shard,
         published: Sequence[Published],
         sequence: int,
-    ) -> tuple[Shard, list[Record]]:
+    ) -> RolledBack:
         shard = current.shard
         begin = self._log.begin_offset(journal.TOPIC, shard)
         end = self._log.end_offset(journal.TOPIC, shard)
@@ -132,8 +143,11 @@ class Rollbacks:
         try:
             state = current
             left: list[Record] = []
+            left_out: dict[Place, str] = {}
             if not _is_clean(skips, shard, current.parts.versions.skips, last.end):
-                state, left = self._clean(first, published, shard, replay, sequence, skips, told)
+                state, left, left_out = self._clean(
+                    first, published, shard, replay, sequence, skips, told
+                )
             ids = self._skipped_ids(command.skip, current)
         except JournalError as error:
             raise RollbackError(str(error), error.hint) from error
@@ -157,7 +171,7 @@ class Rollbacks:
         parts.versions = current.parts.versions
         parts.digest = current.parts.digest
         parts.commands = current.parts.commands
-        return current.succeed(state.plan, parts), left
+        return RolledBack(current.succeed(state.plan, parts), left, left_out)
 
     def _clean(
         self,
@@ -168,16 +182,18 @@ class Rollbacks:
         last: int,
         skips: Sequence[SkipRange],
         told: Mapping[int, bytes],
-    ) -> tuple[Shard, list[Record]]:
+    ) -> RolledBack:
         """The run without the skipped records. Which updates fail in it shows itself: one that does
         is left out, and the replay begins again."""
         failing: dict[Place, str] = {}
         while True:
             state, since = self._start(first, published, shard, skips)
             try:
-                return self._replayed(state, replay, since, last, skips, told, failing)
+                state, left = self._replayed(state, replay, since, last, skips, told, failing)
             except UpdateFailedError as error:
                 failing[Place(*error.place)] = error.detail
+            else:
+                return RolledBack(state, left, failing)
 
     def _start(
         self, first: Entry, published: Sequence[Published], shard: int, skips: Sequence[SkipRange]

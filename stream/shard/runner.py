@@ -25,7 +25,7 @@ from stream.shard.reconfigure import check_change, reconfigured
 from stream.shard.rollback import Rollbacks
 from stream.shard.shard import Shard
 from stream.shard.step import Step
-from stream.shard.updates import ASSUMED, Place, place_in
+from stream.shard.updates import Place, place_in, told_of
 from stream.shard.versions import cut_version
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,9 @@ class ShardRunner:
             self.checkpointer.applied(step.size, self._clock() - started)
             said, end = applied.outcomes, dict(applied.end)
             if applied.left_out:
-                extra["left_out"] = [self._told(place) for place in applied.left_out]
+                extra["left_out"] = [
+                    told_of(place, self.left_out[place], CHAMPION) for place in applied.left_out
+                ]
         standing = standing_of(self.shard.parts)
         if standing != self._standing:
             extra["standing"] = standing
@@ -200,17 +202,6 @@ class ShardRunner:
         self.checkpointer.take(
             self.shard, self.journal, self.sequence, self.positions, reason, version
         )
-
-    def _told(self, place: Place) -> dict[str, Any]:
-        """What the journal says of an update that was left out."""
-        where = "event_index" if place.topic == ASSUMED else "offset"
-        return {
-            "topic": place.topic,
-            where: place.offset,
-            "phase": "learn",
-            "learner": CHAMPION,
-            "detail": self.left_out[place],
-        }
 
     def _stand(self, standing: Standing) -> None:
         """Takes note that the shard has halted or goes on, or that its learner has."""
@@ -271,8 +262,13 @@ class ShardRunner:
         recovery never computes it again.
         """
         old, record = self.shard, step.commands[0]
-        state, left = self.rollbacks.state(command, old, self.checkpointer.published, self.sequence)
-        outcome = outcomes.end_rollback(state.effects, record, command, left, outputs)
+        made = self.rollbacks.state(command, old, self.checkpointer.published, self.sequence)
+        state = made.shard
+        outcome = outcomes.end_rollback(state.effects, record, command, made.left, outputs)
+        if made.left_out:
+            outcome["left_out"] = [
+                told_of(place, detail, CHAMPION) for place, detail in made.left_out.items()
+            ]
         self.shard = state
         capture = self.checkpointer.capture(
             state, self.journal, self.sequence + 1, step.end, "rollback", outcome["version"]

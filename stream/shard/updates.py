@@ -38,6 +38,18 @@ def place_in(told: Mapping[str, Any]) -> Place:
     return Place(topic, told["event_index" if topic == ASSUMED else "offset"])
 
 
+def told_of(place: Place, detail: str, learner: str) -> dict[str, Any]:
+    """What the journal says of an update of a learner that was left out, and why."""
+    where = "event_index" if place.topic == ASSUMED else "offset"
+    return {
+        "topic": place.topic,
+        where: place.offset,
+        "phase": "learn",
+        "learner": learner,
+        "detail": detail,
+    }
+
+
 class Updates:
     """Which updates of a shard's learner failed lately, and whether it still learns.
 
