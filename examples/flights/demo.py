@@ -289,7 +289,8 @@ class Show:
 
     def _start(self, *words: str | Path) -> Child:
         told = [shown(word) if isinstance(word, Path) else word for word in words]
-        lines = wrap(" ".join((f"$ {shown(DRIFTLINE)}", *told)), 76, subsequent_indent="    ")
+        line = " ".join((f"$ {shown(DRIFTLINE)}", *told))
+        lines = wrap(line, 76, subsequent_indent="    ", break_on_hyphens=False)
         self._say(" \\\n".join(lines), style="dim")
         return Child(*words)
 

@@ -233,7 +233,10 @@ class Act:
         """Runs a command and shows it; gives what it printed."""
         told = [shown(word) if isinstance(word, Path) else word for word in words]
         line = " ".join((f"$ {shown(DRIFTLINE)}", *[f'"{w}"' if " " in w else w for w in told]))
-        self._say(" \\\n".join(wrap(line, 76, subsequent_indent="    ")), style="dim")
+        self._say(
+            " \\\n".join(wrap(line, 76, subsequent_indent="    ", break_on_hyphens=False)),
+            style="dim",
+        )
         return output_of(*words)
 
     def _say(self, text: str, style: str = "") -> None:
