@@ -16,6 +16,7 @@ from stream.commands import (
     Command,
     ConfigCommand,
     Heavy,
+    PruneCommand,
     ResumeCommand,
     RollbackCommand,
     VersionCommand,
@@ -58,6 +59,9 @@ def _applied(effects: Effects, command: Command) -> dict[str, Any]:
         case AliasCommand():
             move = parts.versions.move(command)
             said |= {"alias": move.alias, "version": move.version}
+        case PruneCommand():
+            parts.versions.prune(command)
+            said["pruned"] = list(command.versions)
         case AckCommand():
             said["alert"] = command.alert
         case ResumeCommand():

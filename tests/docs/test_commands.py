@@ -166,9 +166,11 @@ def test_what_the_service_logs_is_as_documented(newcomer: Newcomer) -> None:
 def test_what_bench_prints_is_as_documented(newcomer: Newcomer) -> None:
     measured = orjson.loads(output_of(newcomer, "bench", "--runs"))
     memory = orjson.loads(output_of(newcomer, "bench", "--memory"))
+    rollback = orjson.loads(output_of(newcomer, "bench", "--rollback"))
 
     check("## `driftline bench --json`", [measured])
     check("## `driftline bench --memory --json`", [memory])
+    check("## `driftline bench --rollback --json`", [rollback])
 
 
 def _lines(path: Path) -> list[Any]:
