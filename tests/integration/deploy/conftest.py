@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.house.files import ROOT
+from tests.integration.deploy.running import Deployment, deployed
 
 CACHE = ROOT / ".cache"
 
@@ -25,6 +27,11 @@ def promtool() -> Path:
 
 
 @pytest.fixture(scope="session")
+def prometheus() -> Path:
+    return _tool(CACHE / "prometheus" / "prometheus")
+
+
+@pytest.fixture(scope="session")
 def project(compose: Path) -> dict[str, Any]:
     """docker-compose.yml as Compose understands it."""
     done = subprocess.run(
@@ -33,6 +40,15 @@ def project(compose: Path) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    project: dict[str, Any], prometheus: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """What docker-compose.yml describes, running without containers, with some flights on it."""
+    with deployed(project, prometheus, tmp_path_factory.mktemp("deployment")) as deployment:
+        yield deployment
 
 
 def _tool(binary: Path) -> Path:
