@@ -152,6 +152,8 @@ def _log_to_stderr(log_format: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _ConsoleFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # The Kafka client tells of every connection, thirty lines a start, among which ours are lost.
+    logging.getLogger("kafka").setLevel(logging.WARNING)
 
 
 class _ConsoleFormatter(logging.Formatter):
