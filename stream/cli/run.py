@@ -154,6 +154,8 @@ def _log_to_stderr(log_format: str) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # The Kafka client tells of every connection, thirty lines a start, among which ours are lost.
     logging.getLogger("kafka").setLevel(logging.WARNING)
+    # It warns when its own thread had to wait for the processor, which a busy worker's often does.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
 
 
 class _ConsoleFormatter(logging.Formatter):
