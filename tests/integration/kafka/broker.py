@@ -169,6 +169,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 log.segment.bytes=16777216
 log.index.size.max.bytes=65536
 """

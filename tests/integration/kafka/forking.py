@@ -16,6 +16,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -40,25 +41,32 @@ BOUNDARIES = (
 )
 """Where a worker may be told to end itself; `written` is a whole transaction that is still open."""
 
+REACHED = "the boundary is reached\n"
+
 
 class Hook:
-    """SIGKILL or SIGSTOP to this process when a boundary is passed the nth time."""
+    """What befalls this process when a boundary is passed the nth time: a signal, or a wait until
+    somebody writes to a named pipe."""
 
-    def __init__(self, boundary: str | None, nth: int, signal_: int) -> None:
+    def __init__(self, boundary: str | None, nth: int, fate: int | str) -> None:
         self._boundary = boundary
         self._nth = nth
-        self._signal = signal_
+        self._fate = fate
         self._passed: Counter[str] = Counter()
 
     def __call__(self, boundary: str) -> None:
         self._passed[boundary] += 1
         if boundary == self._boundary and self._passed[boundary] == self._nth:
-            os.kill(os.getpid(), self._signal)
+            os.write(2, REACHED.encode())
+            if isinstance(self._fate, int):
+                os.kill(os.getpid(), self._fate)
+            else:
+                Path(self._fate).read_bytes()
 
 
 def work(order: dict[str, Any]) -> int:
     """One worker's life, by the command line; its exit code."""
-    hook = Hook(order["boundary"], order["nth"], order["signal"])
+    hook = Hook(order["boundary"], order["nth"], order["fate"])
     patch = pytest.MonkeyPatch()
     _add_boundaries(hook, patch)
     # Small polls make small steps.

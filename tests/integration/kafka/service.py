@@ -142,6 +142,21 @@ class Service:
         (note,) = {offset.metadata for offset in found.values()}
         return {role: offset.offset for role, offset in found.items()}, json.loads(note)
 
+    def entries(self) -> int:
+        """How much the journal's partitions hold by now, markers counted."""
+        with self.reader() as consumer:
+            return sum(consumer.end_offsets(self.partitions("journal")).values())
+
+    def is_done(self, stream: list[Meant]) -> bool:
+        """Whether all of the stream has been committed."""
+        with self.reader() as consumer:
+            return all(
+                (consumer.committed(source) or 0)
+                >= sum(meant.shard == source.partition and meant.topic == role for meant in stream)
+                for role in ("events", "labels")
+                for source in self.partitions(role)
+            )
+
     def check(self, calm: list[Written], stream: list[Meant]) -> None:
         """The results are those of the uninterrupted run, one for each input."""
         for shard, (written, wanted) in enumerate(zip(self.written(), calm, strict=True)):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.integration.kafka.forking import REACHED
 from tests.integration.kafka.service import Service
 
 ROOT = Path(__file__).parents[3]
@@ -43,10 +44,11 @@ class Workers:
         poll_records: int = 12,
         boundary: str | None = None,
         nth: int = 1,
-        signal_: int = signal.SIGKILL,
+        fate: int | Path = signal.SIGKILL,
         **environment: str,
     ) -> WorkerProcess:
-        """Starts `driftline run`; on passing `boundary` the nth time it sends itself `signal_`."""
+        """Starts `driftline run`; on passing `boundary` the nth time it sends itself the signal
+        `fate`, or waits until something is written to that named pipe."""
         self._count += 1
         output = service.folder / f"worker-{self._count}.log"
         pid = self.ask(
@@ -59,7 +61,7 @@ class Workers:
             poll_records=poll_records,
             boundary=boundary,
             nth=nth,
-            signal=int(signal_),
+            fate=int(fate) if isinstance(fate, int) else str(fate),
             output=str(output),
         )
         assert pid is not None
@@ -140,3 +142,12 @@ class WorkerProcess:
     def until_said(self, text: str, timeout_s: float = PATIENCE_S) -> float:
         """Waits until it has written `text`."""
         return self.until(lambda: text in self.said(), timeout_s)
+
+    def until_reached(self) -> None:
+        """Waits until it has come to its boundary."""
+        self.until_said(REACHED)
+
+    def stop(self) -> None:
+        """Ends it by SIGTERM, which has to work within ten seconds."""
+        self.send(signal.SIGTERM)
+        assert self.ended(10.0) == 0, self.said()
