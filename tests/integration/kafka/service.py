@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import CoordinatorNotAvailableError
 
 from consumers.transports import open_log
 from tests.simulation.oracle import expected
@@ -142,6 +143,22 @@ class Service:
         (note,) = {offset.metadata for offset in found.values()}
         return {role: offset.offset for role, offset in found.items()}, json.loads(note)
 
+    def owners(self) -> dict[str, list[int]]:
+        """Instance → the shards that the group has given it; empty while it is not stable."""
+        client = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        try:
+            group = client.describe_groups([self.name])[self.name]
+        except CoordinatorNotAvailableError:
+            return {}
+        finally:
+            client.close()
+        if group["group_state"] != "Stable":
+            return {}
+        return {
+            member["group_instance_id"].removeprefix(f"{self.name}-"): _shards(member)
+            for member in group["members"]
+        }
+
     def entries(self) -> int:
         """How much the journal's partitions hold by now, markers counted."""
         with self.reader() as consumer:
@@ -184,6 +201,14 @@ class Service:
             last["end"],
             {"journal": last["journal"], "sequence": last["sequence"]},
         )
+
+
+def _shards(member: Any) -> list[int]:
+    (shards,) = {
+        tuple(sorted(topic["partitions"]))
+        for topic in member["member_assignment"]["assigned_partitions"]
+    } or {()}
+    return list(shards)
 
 
 def make_service(
