@@ -154,8 +154,10 @@ def _log_to_stderr(log_format: str) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # The Kafka client tells of every connection, thirty lines a start, among which ours are lost.
     logging.getLogger("kafka").setLevel(logging.WARNING)
-    # It warns when its own thread had to wait for the processor, which a busy worker's often does.
-    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
+    # While a broker is away it tells of every attempt to connect, twenty lines a second; a worker
+    # says itself what cannot be reached.
+    for name in ("kafka.net", "kafka.cluster"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class _ConsoleFormatter(logging.Formatter):
