@@ -150,10 +150,10 @@ def _require_tools() -> None:
         pytest.skip("NO KAFKA TESTS: no jars in .cache/kafka/libs; `make test-tools` fetches them")
 
 
-# A node that was killed takes itself for leader until its old session is over, and then has none for
-# a moment. What it aborts meanwhile for its time-out gets no markers (4.3.0: "likely deleted already
-# and hence can be skipped") and hangs for ever; so the session is shorter than that interval, as it
-# is by default: 9 s and 10 s.
+# A node that was killed takes itself for leader until its old session is over, and then has none
+# for a moment. What it aborts meanwhile for its time-out gets no markers (4.3.0: "likely deleted
+# already and hence can be skipped") and hangs for ever; so the session is shorter than that
+# interval, as it is by default: 9 s and 10 s.
 def _properties(folder: Path, port: int, controller_port: int) -> str:
     return f"""
 process.roles=broker,controller
