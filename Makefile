@@ -27,12 +27,12 @@ demo: $(STAMP)  ## a year of flights: learning, drift, a crash, recovery; wrong 
 	$(BIN)/python -m examples.flights.demo
 	$(BIN)/python -m examples.flights.poisoning
 
-# The tools are fetched beside the installation and lint: building the S3 server alone takes a minute.
+# The tools are fetched beside the installation and lint: building Prometheus and the S3 server takes three minutes, once.
 test:  ## everything: lint, types, layers, tests
 	@$(MAKE) --no-print-directory -j2 test-tools lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-test-tools:  ## fetch into .cache what the tests use beside Python: Kafka, an S3 server
+test-tools:  ## fetch into .cache what the tests use beside Python: Kafka, an S3 server, Prometheus, Compose
 	$(NEW_ENOUGH)
 	@$(PYTHON) tools/test_tools.py
 

@@ -70,7 +70,7 @@ def benchmark(
     """
     rows = list(_rows(events))
     encoded = [_encode(number, features, label) for number, (features, label) in enumerate(rows)]
-    configuration = _configuration(MODELS["scaler | logistic regression"])
+    configuration = service_configuration(MODELS["scaler | logistic regression"])
     loops: dict[str, Callable[[], tuple[float, float]]] = {
         "bare": lambda: _bare(configuration, rows),
         "memory": lambda: _memory(configuration, encoded),
@@ -104,13 +104,20 @@ def _rows(events: int) -> Iterator[tuple[dict[str, float], bool]]:
         yield features, features["x0"] + features["x1"] + rng.gauss(0.0, 1.0) > 0
 
 
+def encoded_events(events: int) -> Iterator[NewRecord]:
+    """The records of so many events."""
+    for number, (features, label) in enumerate(_rows(events)):
+        yield _encode(number, features, label)
+
+
 def _encode(number: int, features: dict[str, float], label: bool) -> NewRecord:
     time_ms = START_MS + number * SPACING_MS
     body = {"id": f"event-{number}", "time": time_ms, **features, "label": int(label)}
     return NewRecord(orjson.dumps(body), b"event-%d" % number, (), time_ms)
 
 
-def _configuration(model: Any) -> Configuration:
+def service_configuration(model: Any) -> Configuration:
+    """A binary service of one model, with labels inside its events and ADWIN on the error."""
     content = {
         "name": SERVICE,
         "events": {"id": "id", "time": "time", "label": "label"},
@@ -225,7 +232,7 @@ def _stages(configuration: Configuration, encoded: list[NewRecord]) -> dict[str,
 def _snapshot(name: str, model: Any, encoded: list[NewRecord]) -> dict[str, Any]:
     """What a snapshot of a model holds up the stream for, and how that divides; ms."""
     records = _records(encoded[: min(len(encoded), 5_000)])
-    shard = Shard(Plan(_configuration(model)), 0)
+    shard = Shard(Plan(service_configuration(model)), 0)
     merged = [(record.timestamp_ms, record) for record in records]
     shard.apply(Step({}, {}, (), None, merged))
     with _stopwatch() as pickled:
@@ -241,7 +248,7 @@ def _snapshot(name: str, model: Any, encoded: list[NewRecord]) -> dict[str, Any]
         )
         checkpointer.take(shard, "bench", 1, {}, "recovery")
         checkpointer.wait()
-        checkpointer.news()
+        checkpointer.news({})
     return {
         "model": name,
         "stall_ms": round(checkpointer.stall.taken_s * 1000, 2),

@@ -107,6 +107,13 @@ class AckCommand(_Command):
     alert: Annotated[str, Field(min_length=1, max_length=64)]
 
 
+class PruneCommand(_Command):
+    """Let versions go: their snapshots are deleted, and nobody can roll back to them."""
+
+    command: Literal["prune"] = "prune"
+    versions: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+
+
 class ConfigCommand(_Command):
     """Go on under another configuration: the semantic part of it, as a journal holds it.
 
@@ -122,7 +129,7 @@ Heavy = RollbackCommand | ConfigCommand
 """Commands that change the state as a whole: each has a step of its own."""
 
 Command = Annotated[
-    VersionCommand | AliasCommand | ResumeCommand | AckCommand | Heavy,
+    VersionCommand | AliasCommand | ResumeCommand | AckCommand | PruneCommand | Heavy,
     Field(discriminator="command"),
 ]
 

@@ -38,7 +38,6 @@ FILE_VARIABLE = f"{PREFIX}CONFIG"
 
 NOT_BUILT = {
     "retention": "retention",
-    "snapshots.versions": "snapshots.versions",
     "labels.segments": "labels.segments",
 }
 """Fields that DESIGN names and this driftline does not have yet."""

@@ -22,8 +22,8 @@ from learners.snapshots.opening import local_folder, open_store
 from learners.snapshots.store import SnapshotStore
 from stream.configuration import Configuration, difference
 from stream.errors import StreamError
-from stream.history import History, read_history
-from stream.opening import open_service_log
+from stream.history import History
+from stream.opening import history_of, open_service_log
 from stream.shard import journal
 from stream.shard.effects import RESUME_HINT
 from stream.shard.halting import Halted
@@ -50,7 +50,7 @@ def examine(configuration: Configuration) -> Iterator[Finding]:
     try:
         with open_service_log(configuration, create=False) as log:
             yield from _log(configuration, log)
-            history = read_history(log)
+            history = history_of(log)
             yield from _configuration(configuration, history)
             yield from _standing(history)
             yield from _commands(history)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from consumers.transport import Log
+from learners.snapshots.retention import surplus
+from learners.snapshots.settings import KeepSettings
 from stream.commands import TOPIC, AckCommand, Command, RollbackCommand, SkipRange, parse_command
 from stream.errors import CommandError
-from stream.shard import journal
 from stream.shard.parts import Standing
+from stream.shard_history import ShardHistory, read_shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,18 @@ class Cut:
 
 @dataclass(slots=True)
 class VersionInfo:
-    """A version over all shards."""
+    """A version over all shards; one that was pruned is there no longer. `origin` is what it
+    descends from: a version, nothing, another service, or the run without some records."""
 
     number: int
     kind: str
+    origin: str
     target: int | None
     by: str
     at_ms: int
     reason: str
     cuts: dict[int, Cut] = field(default_factory=dict)
+    pruned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +72,11 @@ class History:
     standing: dict[int, Standing] = field(default_factory=dict)
 
     def is_complete(self, version: VersionInfo) -> bool:
-        """Whether every shard has published its snapshot of the version."""
-        return len(version.cuts) == self.shards and all(
-            cut.key is not None for cut in version.cuts.values()
+        """Whether every shard has published its snapshot of the version, which was not pruned."""
+        return (
+            not version.pruned
+            and len(version.cuts) == self.shards
+            and all(cut.key is not None for cut in version.cuts.values())
         )
 
     def configuration_at(self, version: VersionInfo) -> dict[str, Any] | None:
@@ -82,6 +90,13 @@ class History:
         """The commands that some shard has not applied yet."""
         return [given for given in self.commands if len(given.outcomes) < self.shards]
 
+    def aliases_of(self) -> dict[int, list[str]]:
+        """Each version that an alias stands on, and its aliases."""
+        found: dict[int, list[str]] = {}
+        for alias, number in self.aliases().items():
+            found.setdefault(number, []).append(alias)
+        return found
+
     def aliases(self) -> dict[str, int]:
         """Each alias and the version that it stands on."""
         found: dict[str, int] = {}
@@ -90,6 +105,13 @@ class History:
             if outcome.get("command") == "alias" and outcome["outcome"] == "applied":
                 found[outcome["alias"]] = outcome["version"]
         return found
+
+    def surplus(self, keep: KeepSettings) -> list[int]:
+        """The versions that the rules let go, oldest first, by the clock of shard 0."""
+        there = {n: v for n, v in self.versions.items() if not v.pruned and 0 in v.cuts}
+        cut_ms = {number: version.cuts[0].clock_ms for number, version in there.items()}
+        held = {*self.aliases().values(), max(self.versions, default=0)}
+        return surplus(cut_ms, held, self.tainted, keep)
 
     def acknowledged(self) -> dict[str, AckCommand]:
         """Who has taken each alert that was acknowledged, by its id: whoever was first."""
@@ -161,13 +183,17 @@ class History:
         return self.commands[-1].command.id if self.commands else None
 
 
-def read_history(log: Log) -> History:
-    """The history of a service, from its commands and the journals of its shards."""
+def read_history(log: Log, folder: Path | None = None) -> History:
+    """The history of a service, from its commands and the journals of its shards; with indexes of
+    what was read before in a folder."""
     shards = log.partitions()
     history = History(shards, {}, [], [], set(), [])
     outcomes: dict[str, dict[int, dict[str, Any]]] = {}
     for shard in range(shards):
-        _read_shard(log, shard, history, outcomes)
+        found = read_shard(log, shard, folder)
+        _join(history, shard, found)
+        for name, outcome in found.outcomes.items():
+            outcomes.setdefault(name, {})[shard] = outcome
     history.versions = dict(sorted(history.versions.items()))
     begin, end = log.begin_offset(TOPIC, 0), log.end_offset(TOPIC, 0)
     for record in log.read(TOPIC, 0, begin, end):
@@ -179,6 +205,9 @@ def read_history(log: Log) -> History:
     for given in history.commands:
         if given.command.command == "rollback":
             _skip(history, given.command, given.outcomes)
+        for outcome in given.outcomes.values():
+            for number in outcome.get("pruned", ()):
+                history.versions[number].pruned = True
     return history
 
 
@@ -196,41 +225,23 @@ def _skip(history: History, command: RollbackCommand, outcomes: dict[int, dict[s
     history.tainted |= {number for number in command.tainted if number < numbers[0]}
 
 
-def _read_shard(
-    log: Log, shard: int, history: History, outcomes: dict[str, dict[int, dict[str, Any]]]
-) -> None:
-    begin, end = log.begin_offset(journal.TOPIC, shard), log.end_offset(journal.TOPIC, shard)
-    keys: dict[int, str] = {}
-    cuts: dict[int, tuple[journal.Entry, dict[str, Any]]] = {}
-    retired: set[str] = set()
-    for entry in journal.read(log, shard, begin, end):
-        if entry.standing is not None:
-            history.standing[shard] = entry.standing
-        if shard == 0 and entry.configuration is not None:
-            history.configurations.append((entry.sequence, entry.configuration))
-        for outcome in entry.outcomes:
-            if "id" in outcome:
-                said = outcomes.setdefault(outcome["id"], {})
-                # The first: a command that was written twice is refused the second time.
-                said.setdefault(shard, outcome | {"sequence": entry.sequence})
-            makes_version = "version" in outcome and outcome["command"] != "alias"
-            if outcome["outcome"] == "applied" and makes_version:
-                cuts[outcome["version"]] = entry, outcome
-        keys |= {named["version"]: named["key"] for named in entry.published if "version" in named}
-        retired |= set(entry.retired)
-    for number, (entry, outcome) in cuts.items():
-        version = history.versions.setdefault(
-            number,
-            VersionInfo(
+def _join(history: History, shard: int, found: ShardHistory) -> None:
+    """Adds what one shard's journal says."""
+    if found.standing is not None:
+        history.standing[shard] = found.standing
+    if shard == 0:
+        history.configurations = found.configurations
+    keys = {number: key for key, number in found.snapshots.items()}
+    for number, cut in found.cuts.items():
+        version = history.versions.get(number)
+        if version is None:
+            version = history.versions[number] = VersionInfo(
                 number,
-                outcome["command"],
-                outcome.get("target"),
-                outcome["by"],
-                outcome["at_ms"],
-                outcome["reason"],
-            ),
-        )
-        key = keys.get(number)
-        version.cuts[shard] = Cut(
-            entry.sequence, outcome["clock_ms"], entry.end, None if key in retired else key
-        )
+                cut["command"],
+                cut["origin"],
+                cut.get("target"),
+                cut["by"],
+                cut["at_ms"],
+                cut["reason"],
+            )
+        version.cuts[shard] = Cut(cut["entry"], cut["clock_ms"], cut["positions"], keys.get(number))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 from consumers.transport import Log, Transport
 from consumers.transports import open_log, open_transport
@@ -13,6 +15,7 @@ from learners.snapshots.keyfile import open_keyring
 from learners.snapshots.opening import open_store
 from stream.configuration import Configuration
 from stream.errors import ConfigurationError
+from stream.history import History, read_history
 from stream.shard.checkpoint import Snapshots
 
 
@@ -31,6 +34,12 @@ def open_service_log(configuration: Configuration, *, create: bool) -> Iterator[
         yield log
     finally:
         log.close()
+
+
+def history_of(log: Log) -> History:
+    """A service's history, by the indexes in this user's cache as far as they go."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return read_history(log, Path(cache) / "driftline" / "history")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from consumers.record import Record
 from consumers.transport import INPUTS, OUTPUTS, Log
 from learners.snapshots.reference import folder, parse_key
 from learners.snapshots.store import SnapshotStore
-from stream.history import GivenCommand, read_history
+from stream.history import GivenCommand, History
 from stream.shard import journal
 from stream.shard.parts import GOES_ON, Standing
 
@@ -75,9 +75,8 @@ class ServiceStatus:
     shards: list[ShardStatus]
 
 
-def read_status(log: Log, store: SnapshotStore) -> ServiceStatus:
+def read_status(log: Log, store: SnapshotStore, history: History) -> ServiceStatus:
     """How far each shard is, and what it has not done yet."""
-    history = read_history(log)
     waiting = history.pending()
     shards = []
     for shard in range(history.shards):

@@ -17,6 +17,7 @@ from stream.configuration import Configuration
 from stream.errors import UpdateFailedError
 from stream.progress import Progress
 from stream.recovery import OpenLog, Recovered, Recoveries, RecoveryStoppedError
+from stream.scheduling import VersionSchedule
 from stream.shard.admission import Admission
 from stream.shard.checkpoint import Checkpointer, Snapshots
 from stream.shard.restore import OnProgress, Restored, restore
@@ -24,6 +25,7 @@ from stream.shard.rollback import Rollbacks
 from stream.shard.runner import Faults, ShardRunner
 from stream.shard.updates import Place
 from stream.telemetry.telemetry import Telemetry
+from stream.whereabouts import at
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ class Worker:
         Where snapshots are kept and how they are signed.
     use_journal_configuration
         Run what the journal has in force where the file differs, instead of stopping.
+    accept_divergence
+        Go on from what a replay gives where the journal says otherwise, instead of stopping.
     clock
         Monotonic seconds; only ticks, bounded waits and the age of snapshots depend on it.
     faults
@@ -55,6 +59,8 @@ class Worker:
         Called when a shard has been recovered.
     telemetry
         What the worker tells of itself; by default nobody listens.
+    wall_ms
+        Milliseconds since the epoch; only versions on schedule depend on it.
     """
 
     def __init__(
@@ -65,10 +71,12 @@ class Worker:
         *,
         open_log: OpenLog | None = None,
         use_journal_configuration: bool = False,
+        accept_divergence: bool = False,
         clock: Callable[[], float] = time.monotonic,
         faults: Faults = lambda boundary: None,
         on_restored: Callable[[int, Restored], None] = lambda shard, restored: None,
         telemetry: Telemetry | None = None,
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.configuration = configuration
         self.transport = transport
@@ -76,11 +84,13 @@ class Worker:
         self.commits = 0
         self._snapshots = snapshots
         self._use_journal_configuration = use_journal_configuration
+        self._accept_divergence = accept_divergence
         self._has_changed = False
         self._clock = clock
         self._faults = faults
         self._on_restored = on_restored
         self._telemetry = telemetry or Telemetry(configuration.name)
+        self._schedule = VersionSchedule(configuration.snapshots.versions, wall_ms)
         self._stopping = False
         self._joined = False
         self._held: dict[int, ShardRunner] = {}
@@ -106,6 +116,13 @@ class Worker:
         with self._ending_recoveries(), suppress(RecoveryStoppedError):
             while not self._stopping and (self.turn(self._waiting_s()) or self._is_busy()):
                 pass
+
+    def recover(self) -> None:
+        """Recovers its shards and leaves, without applying anything."""
+        with self._ending_recoveries(), suppress(RecoveryStoppedError):
+            while not self._stopping and (not self._joined or self._recoveries):
+                self._poll(IDLE_POLL_S)
+        self.leave()
 
     def run_until_idle_and_leave(self) -> None:
         """The same; then leaves as `run` does."""
@@ -133,6 +150,17 @@ class Worker:
 
     def turn(self, timeout_s: float) -> bool:
         """One round of poll, step, commit; True if anything was committed."""
+        if (first := self.runners.get(0)) is not None:
+            self._schedule.tend(self.transport, first)
+        self._poll(timeout_s)
+        stepped = self._step()
+        self._telemetry.turned(self.runners)
+        if self._recoveries:
+            self._telemetry.recovering()
+        return stepped
+
+    def _poll(self, timeout_s: float) -> None:
+        """Takes over what came, and the shards that came and went."""
         full = [item for runner in self.runners.values() for item in runner.full()]
         polled = self.transport.poll(self._patience_s(timeout_s), POLL_RECORDS, full)
         self._lose(polled.lost)
@@ -148,11 +176,6 @@ class Worker:
                 self.runners[shard].offer(inputs)
         self._start_recovered()
         self._faults("polled")
-        stepped = self._step()
-        self._telemetry.turned(self.runners)
-        if self._recoveries:
-            self._telemetry.recovering()
-        return stepped
 
     def leave(self) -> None:
         """Snapshots every shard that has moved since its last one, and publishes the snapshots."""
@@ -178,7 +201,8 @@ class Worker:
         failed = []
         for runner in self.runners.values():
             try:
-                commit = runner.prepare(publish_only=publish_only)
+                with at(runner.shard.shard, runner.sequence, runner.positions):
+                    commit = runner.prepare(publish_only=publish_only)
             except UpdateFailedError as error:
                 failed.append((runner, error))
                 continue
@@ -190,7 +214,8 @@ class Worker:
             self.commits += 1
             self._faults("committed")
         for runner in prepared:
-            self._has_changed |= runner.confirmed()
+            with at(runner.shard.shard, runner.sequence + 1):
+                self._has_changed |= runner.confirmed()
             if runner.must_fetch_anew:
                 self.transport.start(runner.shard.shard, runner.fetch_anew())
         for runner, failure in failed:
@@ -228,16 +253,18 @@ class Worker:
             progress(entry, last)
             on_progress(entry, last)
 
-        return restore(
-            source,
-            shard,
-            self.configuration,
-            self._snapshots,
-            # A command may have put another configuration in force than the file that this worker
-            # was started with.
-            use_journal_configuration=self._use_journal_configuration or self._has_changed,
-            on_progress=tell,
-        )
+        with at(shard):
+            return restore(
+                source,
+                shard,
+                self.configuration,
+                self._snapshots,
+                # A command may have put another configuration in force than the file that this
+                # worker was started with.
+                use_journal_configuration=self._use_journal_configuration or self._has_changed,
+                accept_divergence=self._accept_divergence,
+                on_progress=tell,
+            )
 
     def _start_recovered(self) -> None:
         """Starts the shards that have been recovered; new journals are founded before anything is
@@ -288,6 +315,7 @@ class Worker:
             admission,
             rollbacks,
             announce=restored.announce,
+            divergence=restored.divergence,
             clock=self._clock,
             faults=self._faults,
         )

@@ -1,9 +1,11 @@
-"""Fetches into .cache what the tests use beside Python: Kafka's jars and an S3-compatible server.
+"""Fetches into .cache what the tests use beside Python: Kafka's jars, an S3-compatible server,
+Prometheus with promtool, and Compose's own reading of its files.
 
 Run by `make test-tools`. What this machine cannot have is said loudly and its tests are skipped;
 with CI=true that is an error instead. A second run does nothing until the pinned versions change.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,8 +17,11 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
+BIN = CACHE / "bin"
 KAFKA_POM = ROOT / "tests" / "integration" / "kafka" / "pom.xml"
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+PROMETHEUS = "github.com/prometheus/prometheus@v0.313.5"  # how Go numbers 3.13.5
+COMPOSE = ROOT / "tests" / "integration" / "deploy" / "compose"
 
 
 class Tool(NamedTuple):
@@ -33,7 +38,9 @@ def main() -> int:
     """Fetch every tool that is not there yet; the exit code is 1 if CI=true and one is missing."""
     tools = (
         Tool("Kafka", ("java", "mvn"), _digest(KAFKA_POM), CACHE / "kafka" / "libs", _fetch_kafka),
-        Tool("S3", ("go",), VERSITYGW, CACHE / "bin" / "versitygw", _fetch_versitygw),
+        Tool("S3", ("go",), VERSITYGW, BIN / "versitygw", _fetch_versitygw),
+        Tool("Compose", ("go",), _digest(COMPOSE), BIN / "compose-config", _build_compose),
+        Tool("Prometheus", ("go",), PROMETHEUS, CACHE / "prometheus", _build_prometheus),
     )
     missing = {tool.name: reason for tool in tools if (reason := _provide(tool))}
     for name, reason in missing.items():
@@ -100,8 +107,49 @@ def _fetch_versitygw(place: Path) -> None:
     )
 
 
+def _build_compose(place: Path) -> None:
+    subprocess.run(
+        ("go", "build", "-C", str(COMPOSE), "-o", str(place), "."),
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def _build_prometheus(place: Path) -> None:
+    # `go install` refuses a module that replaces others, so it is built where its source lies.
+    source = subprocess.run(
+        ("go", "mod", "download", "-json", PROMETHEUS),
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        cwd=place.parent,  # outside any Go module
+    )
+    # Neither optimised nor with the clouds' service discovery: a third less to compile, and tests
+    # ask little of it.
+    cheap = ("-tags=remove_all_sd", "-gcflags=all=-N -l", "-ldflags=-s -w")
+    place.mkdir(exist_ok=True)
+    subprocess.run(
+        (
+            "go",
+            "build",
+            "-C",
+            json.loads(source.stdout)["Dir"],
+            *cheap,
+            "-o",
+            f"{place}/",
+            "./cmd/prometheus",
+            "./cmd/promtool",
+        ),
+        check=True,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"GOWORK": "off"},  # its workspace names folders that are not published
+    )
+
+
 def _digest(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()
+    """Of a file, or of all in a folder."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 if __name__ == "__main__":

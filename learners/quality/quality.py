@@ -208,6 +208,11 @@ class Quality:
         metrics: dict[str, float | None] = self._buckets.total().metrics()
         return metrics
 
+    def maturity(self) -> float | None:
+        """The share of events that have a label; None before any event."""
+        total = self._buckets.total()
+        return total.labels / total.events if total.events else None
+
     def periods(
         self,
         start_ms: int | None = None,

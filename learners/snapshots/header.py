@@ -15,8 +15,9 @@ from learners.snapshots.reference import SnapshotRef
 FORMAT: Final = 1
 PICKLED: Final = ".pickle"
 
-# Why it was taken, by whom it was signed and how well it was compressed is not what it *is*.
-_NOT_CONTENT: Final = {"reason", "parent", "created_ms", "key_id", "sections"}
+# Why it was taken, when, how fast, by whom it was signed and how well it was compressed is not
+# what it *is*.
+_NOT_CONTENT: Final = {"reason", "parent", "created_ms", "us_per_record", "key_id", "sections"}
 
 
 class Section(BaseModel):
@@ -51,6 +52,10 @@ class SnapshotHeader(BaseModel):
         The key of the snapshot that this state was recovered from, if any.
     versions
         Of python, river, driftline.
+    maturity
+        The share of events whose label was there, of those that `metrics` are of; None before any.
+    us_per_record
+        How long one record took of late, all in all, in microseconds; None if not measured.
     created_ms
         The worker's wall clock, for people; nothing is decided by it.
     state_digest
@@ -75,7 +80,9 @@ class SnapshotHeader(BaseModel):
     configuration: JsonValue = None
     versions: dict[str, str] = {}
     metrics: dict[str, JsonValue] = {}
+    maturity: float | None = None
     probes: tuple[Probe, ...] = ()
+    us_per_record: float | None = None
     created_ms: int | None = None
     state_digest: str = ""
     sections: tuple[Section, ...] = ()
@@ -84,11 +91,10 @@ class SnapshotHeader(BaseModel):
     def content_hash(self) -> str:
         """SHA-256 of what the snapshot is, in hexadecimal; names the object in the store.
 
-        It covers the header but for reason, parent, created_ms, key id and stored sizes, and the
-        plain bytes of every section, pickles included. So the same state taken again has the same
-        hash if its pickles come out the same; they need not (pickle's memo knows which strings
-        were one object), and then the two are two sound snapshots with two keys, of which the
-        journal names one.
+        It covers the header but for `_NOT_CONTENT`, and the plain bytes of every section,
+        pickles included. So the same state taken again has the same hash if its pickles come out
+        the same; they need not (pickle's memo knows which strings were one object), and then the
+        two are two sound snapshots with two keys, of which the journal names one.
         """
         # Only what was written: a field that a later driftline adds renames no older snapshot.
         content = self.model_dump(mode="json", exclude=_NOT_CONTENT, exclude_unset=True)

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveInt,
     SecretStr,
     field_validator,
@@ -62,6 +63,26 @@ class S3Settings(BaseModel):
         return self
 
 
+class KeepSettings(BaseModel):
+    """Which versions are kept: the newest `last`, and the newest one of each of the last `hourly`
+    hours and `daily` days of the stream that have one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    last: PositiveInt = 20
+    hourly: NonNegativeInt = 24
+    daily: NonNegativeInt = 30
+
+
+class VersionsSettings(BaseModel):
+    """How often a version is cut (None: only by people), and which are kept (None: all)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    every: Duration | None = timedelta(hours=1)
+    keep: KeepSettings | None = KeepSettings()
+
+
 class SnapshotsSettings(BaseModel):
     """The `snapshots:` part of the configuration.
 
@@ -77,6 +98,7 @@ class SnapshotsSettings(BaseModel):
     every: Duration | None = None
     every_events: PositiveInt | None = None
     timeout: Duration = timedelta(seconds=30)
+    versions: VersionsSettings = VersionsSettings()
     key: SecretStr | None = None
     key_file: Path | None = None
     s3: S3Settings = S3Settings()

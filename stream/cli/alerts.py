@@ -24,8 +24,7 @@ from stream.cli.commanding import ReasonOption, common, write
 from stream.commands import AckCommand, who
 from stream.configuration import load_file
 from stream.errors import AlertError
-from stream.history import read_history
-from stream.opening import open_service_log
+from stream.opening import history_of, open_service_log
 
 LOOK_S = 0.5
 
@@ -59,7 +58,7 @@ def list_command(
     with open_service_log(load_file(config), create=False) as log:
         found = list(read_alerts(log, wanted))
         if only_open:
-            taken = read_history(log).acknowledged()
+            taken = history_of(log).acknowledged()
             found = [alert for alert in found if alert["id"] not in taken]
     if as_json:
         output.print_json({"alerts": found})
@@ -84,7 +83,7 @@ def show_command(
     """
     with open_service_log(load_file(config), create=False) as log:
         alert = find_alert(log, which)
-        taken = read_history(log).acknowledged().get(alert["id"])
+        taken = history_of(log).acknowledged().get(alert["id"])
     if as_json:
         output.print_json(alert)
         return
@@ -115,7 +114,7 @@ def ack_command(
     """
     with open_service_log(load_file(config), create=False) as log:
         alert = find_alert(log, which)
-        history = read_history(log)
+        history = history_of(log)
         taken = history.acknowledged().get(alert["id"])
         if taken is not None:
             raise AlertError(

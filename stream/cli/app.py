@@ -15,8 +15,9 @@ from stream.cli.config import config_app
 from stream.cli.dead_letters import dead_letters_app
 from stream.cli.doctor import doctor_command
 from stream.cli.ingest import ingest_command
-from stream.cli.inspecting import diff_command, show_command
+from stream.cli.inspecting import diff_command, list_command, show_command
 from stream.cli.models import models_app
+from stream.cli.recover import recover_command
 from stream.cli.resume import resume_command
 from stream.cli.rollback import rollback_command
 from stream.cli.run import run_command
@@ -39,8 +40,10 @@ app.command("ingest")(ingest_command)
 app.command("bench")(bench_command)
 app.command("rollback")(rollback_command)
 app.command("resume")(resume_command)
+app.command("recover")(recover_command)
 app.command("status")(status_command)
 app.command("doctor")(doctor_command)
+models_app.command("list")(list_command)
 models_app.command("show")(show_command)
 models_app.command("diff")(diff_command)
 snapshots_app.command("restore")(rollback_command)

@@ -8,6 +8,7 @@ import typer
 
 from stream.bench import benchmark
 from stream.bench_memory import memory_benchmark
+from stream.bench_rollback import rollback_benchmark
 from stream.cli import options, output
 
 PENDING = 100_000
@@ -26,6 +27,12 @@ def bench_command(
             "--memory", help="Instead: peak memory over --events with 100,000 labels awaited."
         ),
     ] = False,
+    rollback: Annotated[
+        bool,
+        typer.Option(
+            "--rollback", help="Instead: a rollback over --events, beside the pipeline in memory."
+        ),
+    ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Measure the pipeline on this machine beside a bare River loop.
@@ -34,6 +41,9 @@ def bench_command(
     """
     if memory:
         _memory(events, as_json)
+        return
+    if rollback:
+        _rollback(events, as_json)
         return
     with output.progress("bench", total=None) as bar:
         report = benchmark(
@@ -58,6 +68,23 @@ def _memory(events: int, as_json: bool) -> None:
         f"{number(report['events'])} events, {number(report['pending'])} labels still awaited: "
         f"{number(report['peak_mb'])} MB at the peak ({number(report['before_mb'])} MB before), "
         f"{number(report['records_per_second'])} records/s"
+    )
+
+
+def _rollback(events: int, as_json: bool) -> None:
+    with output.progress("bench", total=None) as bar:
+        report = rollback_benchmark(
+            events, lambda name: bar.update(bar.task_ids[0], description=f"bench: {name}")
+        )
+    if as_json:
+        output.print_json(report)
+        return
+    output.stdout.print(
+        f"a rollback over {output.number(report['events'])} events: {report['rollback_s']:.1f} s; "
+        f"the same events through the pipeline in memory: {report['in_memory_s']:.1f} s, "
+        f"through the service on SQLite: {report['service_s']:.1f} s",
+        highlight=False,
+        soft_wrap=True,
     )
 
 

@@ -23,8 +23,8 @@ from stream.cli.commanding import (
 from stream.commands import ConfigCommand
 from stream.configuration import Configuration, differing, find_file, load_file
 from stream.errors import CommandError, ConfigurationError
-from stream.history import History, read_history
-from stream.opening import open_service_log
+from stream.history import History
+from stream.opening import history_of, open_service_log
 from stream.shard.reconfigure import check_configuration
 
 config_app = typer.Typer(no_args_is_help=True, help="The configuration: file and journal.")
@@ -72,7 +72,7 @@ def diff_command(config: options.ConfigOption = None, as_json: options.JsonOptio
     """
     configuration = load_file(config)
     with open_service_log(configuration, create=False) as log:
-        in_force = _in_force(configuration, read_history(log))
+        in_force = _in_force(configuration, history_of(log))
     fields = list(differing(configuration.semantic(), in_force))
     if as_json:
         rows = [{"field": name, "in_force": old, "file": new} for name, old, new in fields]
@@ -113,7 +113,7 @@ def apply_command(
         )
     configuration = load_file(config)
     with open_service_log(configuration, create=False) as log:
-        history = read_history(log)
+        history = history_of(log)
         in_force = _in_force(configuration, history)
         check_quiet(history)
         command = ConfigCommand(

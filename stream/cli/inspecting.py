@@ -1,4 +1,4 @@
-"""`driftline models show | diff`: one version, and what has changed between two."""
+"""`driftline models list | show | diff`: what serves, one version, what has changed between two."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from typing import Annotated, Any, Final
 import typer
 
 from consumers.times import format_time
+from consumers.transport import Log
 from learners.inspection import sizes_of, weights_of
 from learners.snapshots import pickling
 from learners.snapshots.container import Snapshot
+from learners.snapshots.header import SnapshotHeader
 from learners.snapshots.reference import parse_key
+from learners.spec import parse_model
 from stream.cli import options, output
 from stream.cli.models import describe, find
 from stream.configuration import differing, load_file
 from stream.errors import CommandError
-from stream.history import Cut, History, VersionInfo, read_history
-from stream.opening import open_service_log, open_snapshots
-from stream.shard.checkpoint import LEARNER, Snapshots
+from stream.history import Cut, History, VersionInfo
+from stream.opening import history_of, open_service_log, open_snapshots
+from stream.shard import journal
+from stream.shard.checkpoint import CHAMPION, LEARNER, Snapshots
 
 MOST_WEIGHTS: Final = 20
 
@@ -33,12 +37,12 @@ def show_command(
     """
     configuration = load_file(config)
     with open_service_log(configuration, create=False) as log:
-        history = read_history(log)
+        history = history_of(log)
     info = find(history, version)
     with open_snapshots(configuration) as snapshots:
         shards = [_shard(snapshots, number, cut) for number, cut in sorted(info.cuts.items())]
     body = {
-        **describe(history, info),
+        **describe(history, info, history.aliases_of()),
         "configuration": history.configuration_at(info),
         "shards": shards,
     }
@@ -48,6 +52,7 @@ def show_command(
     for name in (
         "version",
         "kind",
+        "origin",
         "target",
         "state",
         "aliases",
@@ -59,13 +64,14 @@ def show_command(
         value = ", ".join(body[name]) if name == "aliases" else body[name]
         if value not in (None, ""):
             output.stdout.print(f"{name:12} {value}", highlight=False, markup=False, soft_wrap=True)
-    columns = ["shard", "journal entry", "event time", "bytes", "written by"]
+    columns = ["shard", "journal entry", "event time", "bytes", "µs per record", "written by"]
     rows = [
         [
             output.number(shard["shard"]),
             output.number(shard["entry"]),
             shard["event_time"] or "–",
             output.number(shard["size_bytes"]),
+            output.number(shard["us_per_record"]),
             "gone" if shard["engines"] is None else _engines(shard["engines"]),
         ]
         for shard in shards
@@ -78,7 +84,52 @@ def show_command(
         for name in names
     ]
     if rows:
+        shares = [output.number(shard["maturity"]) for shard in shards]
+        rows.append(["share of events with a label", *shares])
         output.print_table("", columns, rows)
+
+
+def list_command(config: options.ConfigOption = None, as_json: options.JsonOption = False) -> None:
+    """List the models: what each is, the version that serves, since when, and what it costs.
+
+    Example: driftline models list -c flights.yaml
+    """
+    configuration = load_file(config)
+    with (
+        open_service_log(configuration, create=False) as log,
+        open_snapshots(configuration) as snapshots,
+    ):
+        history = history_of(log)
+        newest = [_newest(log, snapshots, shard) for shard in range(history.shards)]
+    in_force = history.configurations[-1][1] if history.configurations else configuration.semantic()
+    info = history.versions.get(history.current())
+    served = None if info is None else describe(history, info, history.aliases_of())
+    speeds = [found.us_per_record for found in newest if found and found.us_per_record]
+    row = {
+        "role": CHAMPION,
+        "model": str(parse_model(in_force["model"])),
+        "version": history.current(),
+        "since": None if served is None else served["event_time"],
+        "by": None if served is None else served["by"],
+        "reason": None if served is None else served["reason"],
+        "aliases": [] if served is None else served["aliases"],
+        "model_bytes": sum(_model_bytes(found) for found in newest) if all(newest) else None,
+        "us_per_record": max(speeds, default=None),
+    }
+    if as_json:
+        output.print_json({"models": [row]})
+        return
+    columns = ["role", "model", "version", "since", "aliases", "bytes", "µs per record"]
+    cells = [
+        CHAMPION,
+        row["model"],
+        output.number(row["version"]),
+        row["since"] or "–",
+        ", ".join(row["aliases"]),
+        output.number(row["model_bytes"]),
+        output.number(row["us_per_record"]),
+    ]
+    output.print_table("", columns, [cells])
 
 
 def diff_command(
@@ -94,7 +145,7 @@ def diff_command(
     """
     configuration = load_file(config)
     with open_service_log(configuration, create=False) as log:
-        history = read_history(log)
+        history = history_of(log)
     infos = [find(history, number) for number in (before, after)]
     with open_snapshots(configuration) as snapshots:
         pair = [_needed(snapshots, info, shard) for info in infos]
@@ -111,6 +162,22 @@ def diff_command(
         output.stdout.print("the two say the same")
 
 
+def _newest(log: Log, snapshots: Snapshots, shard: int) -> SnapshotHeader | None:
+    """What the newest snapshot of a shard says about itself; None if there is none."""
+    begin, end = log.begin_offset(journal.TOPIC, shard), log.end_offset(journal.TOPIC, shard)
+    last = journal.last(log, shard, begin, end)
+    stored = [] if last is None else snapshots.archive.stored(last.journal, shard)
+    newest = max((held.ref for held in stored), key=lambda ref: ref.sequence, default=None)
+    snapshot = None if newest is None else snapshots.archive.read(newest)
+    return None if snapshot is None else snapshot.header
+
+
+def _model_bytes(header: SnapshotHeader | None) -> int:
+    """How large the pickled model of a shard is."""
+    assert header is not None, "only of shards that have a snapshot"
+    return sum(part.size_bytes for part in header.sections if part.name == LEARNER)
+
+
 def _shard(snapshots: Snapshots, number: int, cut: Cut) -> dict[str, Any]:
     """A version on one shard; what its snapshot says is null where that is gone."""
     snapshot = _read(snapshots, cut)
@@ -125,6 +192,8 @@ def _shard(snapshots: Snapshots, number: int, cut: Cut) -> dict[str, Any]:
         "parent": None if header is None else header.parent,
         "engines": None if header is None else header.versions,
         "metrics": None if header is None else header.metrics,
+        "maturity": None if header is None else header.maturity,
+        "us_per_record": None if header is None else header.us_per_record,
     }
 
 

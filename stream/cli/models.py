@@ -15,27 +15,34 @@ from stream.cli.comparing import LABELS, comparison, told
 from stream.commands import ALIAS_PATTERN, AliasCommand, VersionCommand
 from stream.configuration import load_file
 from stream.errors import CommandError
-from stream.history import History, VersionInfo, read_history
-from stream.opening import open_service_log
+from stream.history import History, VersionInfo
+from stream.opening import history_of, open_service_log
 
 models_app = typer.Typer(no_args_is_help=True, help="Versions, aliases and their history.")
 
 
 @models_app.command("versions")
 def versions_command(
-    config: options.ConfigOption = None, as_json: options.JsonOption = False
+    config: options.ConfigOption = None,
+    every: Annotated[bool, typer.Option("--all", help="Those that were pruned too.")] = False,
+    as_json: options.JsonOption = False,
 ) -> None:
     """List the versions, newest last.
 
     Example: driftline models versions -c flights.yaml
     """
     with open_service_log(load_file(config), create=False) as log:
-        history = read_history(log)
-    rows = [describe(history, version) for version in history.versions.values()]
+        history = history_of(log)
+    aliases = history.aliases_of()
+    rows = [
+        describe(history, version, aliases)
+        for version in history.versions.values()
+        if every or not version.pruned
+    ]
     if as_json:
         output.print_json({"versions": rows})
     elif rows:
-        columns = ["version", "kind", "state", "event_time", "by", "reason"]
+        columns = ["version", "kind", "origin", "state", "event_time", "by", "reason"]
         output.print_table(
             "", columns, [[str(row[name] or "") for name in columns] for row in rows]
         )
@@ -76,8 +83,8 @@ def alias_command(
             "such as champion or last-good",
         )
     with open_service_log(load_file(config), create=False) as log:
-        history = read_history(log)
-        find(history, version)
+        history = history_of(log)
+        check_there(find(history, version))
         command = AliasCommand(**common(log, reason, history), alias=alias, version=version)
         write(log, command, as_json=as_json)
 
@@ -97,7 +104,7 @@ def compare_command(
     """
     configuration = load_file(config)
     with open_service_log(configuration, create=False) as log:
-        history = read_history(log)
+        history = history_of(log)
         info = find(history, version)
         check_ready(history, info)
         found = comparison(configuration, log, history, info, labels)
@@ -131,7 +138,7 @@ def history_command(
     """
     time_ms = None if at is None else options.time_ms("--at", at)
     with open_service_log(load_file(config), create=False) as log:
-        history = read_history(log)
+        history = history_of(log)
     if time_ms is not None:
         _print_at(history, time_ms, as_json=as_json)
         return
@@ -168,7 +175,7 @@ def _print_at(history: History, time_ms: int, *, as_json: bool) -> None:
         }
         for name, given in history.aliases_at(time_ms).items()
     }
-    served = None if version is None else describe(history, version)
+    served = None if version is None else describe(history, version, history.aliases_of())
     if as_json:
         output.print_json({"time": format_time(time_ms), "served": served, "aliases": aliases})
         return
@@ -189,9 +196,13 @@ def _print_at(history: History, time_ms: int, *, as_json: bool) -> None:
         output.stdout.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def describe(history: History, version: VersionInfo) -> dict[str, Any]:
-    """One version as the commands show it."""
-    if version.number in history.tainted:
+def describe(
+    history: History, version: VersionInfo, aliases: dict[int, list[str]]
+) -> dict[str, Any]:
+    """One version as the commands show it; `aliases` are the history's `aliases_of`."""
+    if version.pruned:
+        state = "pruned"
+    elif version.number in history.tainted:
         state = "saw skipped records"
     elif history.is_complete(version):
         state = "ready"
@@ -201,9 +212,10 @@ def describe(history: History, version: VersionInfo) -> dict[str, Any]:
     return {
         "version": version.number,
         "kind": version.kind,
+        "origin": version.origin,
         "target": version.target,
         "state": state,
-        "aliases": [a for a, number in history.aliases().items() if number == version.number],
+        "aliases": aliases.get(version.number, []),
         "event_time": format_time(max(clocks)) if clocks and min(clocks) >= 0 else None,
         "given": format_time(version.at_ms),
         "by": version.by,
@@ -221,9 +233,19 @@ def find(history: History, number: int) -> VersionInfo:
     return version
 
 
+def check_there(version: VersionInfo) -> None:
+    """Refuses a version that was pruned, by CommandError."""
+    if version.pruned:
+        raise CommandError(
+            f"version {version.number} was pruned: its snapshots are gone",
+            "driftline models versions shows which are there; an alias keeps a version",
+        )
+
+
 def check_ready(history: History, version: VersionInfo) -> None:
     """Refuses a version that cannot be rolled back to, by CommandError."""
     number = version.number
+    check_there(version)
     if number in history.tainted:
         raise CommandError(
             f"version {number} saw records that were skipped since",

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from consumers.errors import ConsumersError
@@ -44,13 +44,22 @@ def print_json(value: Any) -> None:
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """A table on stdout, as wide as it is: a line that wraps is better than a figure that is
     cut."""
-    wide = Console(width=1_000)
+    cells = [columns, *([" ".join(cell.splitlines()) for cell in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join(_padded(cell, width) for cell, width in zip(row, widths, strict=True))
+        for row in cells
+    ]
     if title:
-        wide.print(title, highlight=False)
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row))  # a cell may hold brackets, which are no markup
-    wide.print(table)
+        stdout.print(title, highlight=False, soft_wrap=True)
+    stdout.print(Text(lines[0].rstrip(), style="bold"), soft_wrap=True)
+    # Rich would take a second for some thousand of them.
+    stdout.file.write("".join(f"{line.rstrip()}\n" for line in lines[1:]))
+    stdout.file.flush()
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell.ljust(width) if cell.isascii() else set_cell_size(cell, width)
 
 
 def report(error: Exception) -> int:

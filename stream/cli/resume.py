@@ -12,8 +12,8 @@ from stream.cli.commanding import DryRunOption, ReasonOption, YesOption, common,
 from stream.commands import ResumeCommand
 from stream.configuration import load_file
 from stream.errors import CommandError
-from stream.history import History, read_history
-from stream.opening import open_service_log
+from stream.history import History
+from stream.opening import history_of, open_service_log
 from stream.shard.halting import Halted
 from stream.shard.parts import Standing
 
@@ -35,7 +35,7 @@ def resume_command(
     Example: driftline resume -c flights.yaml --reason "the feed has its old names again"
     """
     with open_service_log(load_file(config), create=False) as log:
-        history = read_history(log)
+        history = history_of(log)
         plan = _plan(history, shard)
         if not as_json:
             for line in plan:

@@ -27,8 +27,8 @@ from stream.cli.models import check_ready, find
 from stream.commands import RollbackCommand, SkipRange
 from stream.configuration import load_file
 from stream.errors import CommandError
-from stream.history import History, VersionInfo, read_history
-from stream.opening import open_service_log
+from stream.history import History, VersionInfo
+from stream.opening import history_of, open_service_log
 
 _RANGE = re.compile(r"(events|labels):(\d+):(\d+)(?:-(\d+))?")
 
@@ -68,7 +68,7 @@ def rollback_command(
     """
     configuration = load_file(config)
     with open_service_log(configuration, create=False) as log:
-        history = read_history(log)
+        history = history_of(log)
         check_quiet(history)
         target = _target(history, version, alias, as_of, empty=empty, skip=skip or [])
         _check_stored(open_store(configuration.snapshots), target)

@@ -1,4 +1,4 @@
-"""`driftline snapshots`: list, show and verify what the store holds."""
+"""`driftline snapshots`: list, show and verify what the store holds, and let versions go."""
 
 from __future__ import annotations
 
@@ -11,8 +11,18 @@ from learners.errors import SnapshotError, StoreError
 from learners.snapshots.container import Snapshot
 from learners.snapshots.reference import SnapshotRef, parse_key
 from stream.cli import options, output
+from stream.cli.commanding import (
+    DryRunOption,
+    ReasonOption,
+    YesOption,
+    common,
+    confirm,
+    write,
+)
+from stream.commands import PruneCommand
 from stream.configuration import load_file
-from stream.opening import open_snapshots
+from stream.errors import CommandError
+from stream.opening import history_of, open_service_log, open_snapshots
 from stream.shard.checkpoint import Snapshots
 
 snapshots_app = typer.Typer(no_args_is_help=True, help="The snapshots in the store.")
@@ -49,6 +59,50 @@ def list_command(config: options.ConfigOption = None, as_json: options.JsonOptio
         output.print_table("", ["id", "shard", "journal entry", "bytes", "written"], rows)
     else:
         output.stdout.print("no snapshots yet")
+
+
+@snapshots_app.command("prune")
+def prune_command(
+    config: options.ConfigOption = None,
+    reason: ReasonOption = "",
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Let go of the versions that `snapshots.versions.keep` no longer keeps.
+
+    Example: driftline snapshots prune -c flights.yaml --dry-run
+    """
+    configuration = load_file(config)
+    keep = configuration.snapshots.versions.keep
+    if keep is None:
+        raise CommandError(
+            "`snapshots.versions.keep` is null, so every version is kept",
+            "say there how many are to be kept",
+        )
+    with open_service_log(configuration, create=False) as log:
+        history = history_of(log)
+        gone = history.surplus(keep)
+        there = sum(not version.pruned for version in history.versions.values())
+        rules = (
+            f"the newest {keep.last}, the newest of each of the last {keep.hourly} hours and "
+            f"{keep.daily} days that have one, and those that an alias stands on"
+        )
+        plan = [
+            f"kept are {rules}",
+            f"{len(gone)} of {there} versions go" + (f": {_spans(gone)}" if gone else ""),
+        ]
+        if not as_json:
+            for line in plan:
+                output.stderr.print(line, highlight=False, soft_wrap=True)
+        if dry_run or not gone:
+            if as_json:
+                output.print_json({"command": None, "plan": plan, "versions": gone})
+            return
+        if not confirm("Delete their snapshots?", yes=yes):
+            raise typer.Exit(output.WRONG_INPUT)
+        command = PruneCommand(**common(log, reason, history), versions=tuple(gone))
+        write(log, command, as_json=as_json, plan=plan, versions=gone)
 
 
 @snapshots_app.command("show")
@@ -110,6 +164,17 @@ def verify_command(
             output.stdout.print("no snapshots yet")
     if not all(result["valid"] for result in results):
         raise typer.Exit(output.WRONG_INPUT)
+
+
+def _spans(numbers: list[int]) -> str:
+    """Ascending numbers as people write them: 1–28, 30."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in spans)
 
 
 def _all(snapshots: Snapshots) -> list[SnapshotRef]:

@@ -10,7 +10,7 @@ from learners.snapshots import open_store
 from stream.cli import options, output
 from stream.cli.resume import stopped
 from stream.configuration import Configuration, load_file
-from stream.opening import open_service_log
+from stream.opening import history_of, open_service_log
 from stream.shard.effects import RESUME_HINT
 from stream.shard.parts import Standing
 from stream.status import ServiceStatus, ShardStatus, read_status
@@ -27,7 +27,7 @@ def status_command(
     """
     configuration = load_file(config)
     with open_service_log(configuration, create=False) as log:
-        status = read_status(log, open_store(configuration.snapshots))
+        status = read_status(log, open_store(configuration.snapshots), history_of(log))
     body = _body(configuration, status)
     if as_json:
         output.print_json(body)

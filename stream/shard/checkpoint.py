@@ -15,9 +15,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -31,7 +31,7 @@ from learners.snapshots.container import encode_snapshot
 from learners.snapshots.header import SnapshotHeader
 from learners.snapshots.probes import Probe
 from learners.snapshots.reference import SnapshotRef, parse_key
-from learners.snapshots.retention import Published, superseded
+from learners.snapshots.retention import Published, superseded, unused
 from learners.snapshots.schedule import due
 from learners.snapshots.settings import SnapshotsSettings
 from learners.tasks import Task
@@ -191,9 +191,9 @@ class Checkpointer:
         self._taken_s = self._clock()
         return ref
 
-    def news(self) -> dict[str, Any]:
-        """What the next entry has to say of snapshots: those published and those retired; empty if
-        nothing."""
+    def news(self, versions: Collection[int]) -> dict[str, Any]:
+        """What the next entry has to say of snapshots: those published, and those retired; empty
+        if nothing. `versions` are there still."""
         published = []
         retired = list(self._orphans)
         known = list(self.published)
@@ -210,6 +210,7 @@ class Checkpointer:
             published.append(publication(written, writing.capture.version))
         if published:
             retired += superseded(known)
+        retired += unused(known, versions)
         if not published and not retired:
             return {}
         return {"published": published, "retired": [ref.key for ref in retired]}
@@ -244,9 +245,9 @@ class Checkpointer:
         """Whether the state has moved since the last snapshot."""
         return self._records_since > 0
 
-    def has_news(self) -> bool:
-        """Whether the next entry has something to say of snapshots."""
-        if self._orphans:
+    def has_news(self, versions: Collection[int]) -> bool:
+        """Whether the next entry has something to say of snapshots; `versions` are there still."""
+        if self._orphans or unused(self.published, versions):
             return True
         if not self._writing or not self._writing[0].future.done():
             return False
@@ -299,7 +300,11 @@ class Checkpointer:
         version: int | None,
     ) -> Capture:
         """The state as of entry `sequence`, complete and independent of the shard that goes on."""
-        return capture_of(shard, journal, sequence, positions, reason, version, self.published)
+        taken = capture_of(shard, journal, sequence, positions, reason, version, self.published)
+        if self._replay is None:
+            return taken
+        speed = {"us_per_record": round(1e6 / self._replay, 1)}
+        return replace(taken, header=taken.header.model_copy(update=speed))
 
 
 def publication(ref: SnapshotRef, version: int | None) -> dict[str, Any]:
@@ -358,7 +363,8 @@ def write(
         Probe.take(CHAMPION, features, copy.predict(dict(features))) for features in capture.probes
     )
     quality = Quality.load(orjson.loads(capture.sections["quality"]))
-    header = capture.header.model_copy(update={"probes": probes, "metrics": quality.metrics()})
+    said = {"metrics": quality.metrics(), "maturity": quality.maturity()}
+    header = capture.header.model_copy(update={"probes": probes, **said})
     encoded = encode_snapshot(header, capture.sections, snapshots.archive.keyring.signing)
     snapshots.archive.write(encoded)
     faults("snapshot put")

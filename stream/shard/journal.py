@@ -41,6 +41,9 @@ class Entry:
     `left_out` are the updates of the learner that failed and were not made; `standing` stands where
     the shard has halted or goes on, or its learner has.
 
+    `accepted` stands where the state is that of a replay which came out differently: from which
+    entry on, both digests there, and the updates that failed in it (`stream/shard/divergence.py`).
+
     `start` and `end` are the half-open ranges of every input. `published` and `retired` name
     snapshots by id; `configuration` and `engines` stand only where they changed. `digest` is the
     running digest after the step, in hex.
@@ -60,6 +63,7 @@ class Entry:
     configuration: dict[str, Any] | None = None
     engines: dict[str, str] | None = None
     founding: dict[str, Any] | None = None
+    accepted: dict[str, Any] | None = None
 
     def encode(self) -> NewRecord:
         """The entry as a record of the journal topic; fields that say nothing are left out."""

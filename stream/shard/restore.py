@@ -27,13 +27,13 @@ from stream.configuration import Configuration, difference
 from stream.errors import (
     CommandError,
     ConfigurationDiffersError,
-    DivergedError,
     JournalError,
     UpdateFailedError,
 )
 from stream.shard import journal, outcomes
-from stream.shard.checkpoint import Capture, Snapshots, capture_of
+from stream.shard.checkpoint import CHAMPION, Capture, Snapshots, capture_of
 from stream.shard.digest import EMPTY
+from stream.shard.divergence import AnotherFailureError, Comparison, Divergence
 from stream.shard.journal import Entry, note_of
 from stream.shard.load import load_shard, plan_of, published_at
 from stream.shard.plan import Plan
@@ -42,7 +42,6 @@ from stream.shard.replay import Replay
 from stream.shard.settled import settled_end
 from stream.shard.shard import Shard
 from stream.shard.step import Step
-from stream.shard.updates import place_in
 from stream.shard.versions import cut_version
 
 log = logging.getLogger(__name__)
@@ -58,6 +57,7 @@ class Restored:
     (with commands and ticks) are what was replayed. `announce` holds what the next entry has to
     say, such as engines that changed; `captures` are versions that were cut and not yet written.
     `founding` is to be committed before anything is read: a journal that did not exist.
+    `divergence` is what the next entry has to accept.
     """
 
     shard: Shard
@@ -74,6 +74,7 @@ class Restored:
     seconds: float
     last: Entry
     founding: StepCommit | None = None
+    divergence: Divergence | None = None
 
 
 def restore(
@@ -83,9 +84,12 @@ def restore(
     snapshots: Snapshots,
     *,
     use_journal_configuration: bool = False,
+    accept_divergence: bool = False,
     on_progress: OnProgress = lambda entry, last: None,
 ) -> Restored:
     """The shard as its journal left it; one that does not exist yet is to be founded.
+
+    With `accept_divergence` it is the shard that the replay gives, also where that differs.
 
     Raises
     ------
@@ -96,7 +100,7 @@ def restore(
     ConfigurationDiffersError
         The file's semantic part is not the one in force, and `use_journal_configuration` is off.
     DivergedError
-        A replayed step gave another digest than the journal has.
+        A replayed step gave another digest than the journal has, and that is not accepted.
     EngineChangedError
         The snapshot was written under another River, and its probes predict differently now.
     """
@@ -122,47 +126,84 @@ def restore(
             ahead.configuration,
             waiting(source, shard, last.end["commands"]),
         )
-    published: list[Published] = []
-    captures: list[Capture] = []
-    if base is None:
-        state = Shard(plan_of(configuration, start), shard)
-        engines = first.engines or {}
-    else:
-        state = load_shard(configuration, shard, base)
-        engines = dict(base.header.versions)
-        # A rollback's snapshot is published by its own entry, which it cannot know of; and of two
-        # versions cut by one entry it may be the only one that was written.
-        own = next(replay.entries(since))
-        published = _after(published_at(base), own)
-        captures += _unwritten(state, own, published, ahead)
-    entries = records = 0
-    for entry, step in replay.steps(since):
-        entries += 1
-        records += step.size
-        if entry.engines is not None:
-            engines = entry.engines
-        state = _applied(state, entry, step, snapshots, configuration)
-        found = state.parts.digest.hex()
-        if found != entry.digest:
-            raise _diverged(shard, entry, found, engines)
-        published = _after(published, entry)
-        captures += _unwritten(state, entry, published, ahead)
-        on_progress(entry.sequence, last.sequence)
+    comparison = Comparison.of(ahead.accepting, accepts=accept_divergence)
+    while True:
+        try:
+            replayed = _replayed(
+                shard, replay, base, first, configuration, snapshots, ahead, comparison, on_progress
+            )
+            break
+        except AnotherFailureError:
+            continue
+    engines = replayed.engines
     return Restored(
-        shard=state,
+        shard=replayed.state,
         journal=last.journal,
         sequence=last.sequence,
         positions=dict(last.end),
-        published=published,
-        orphans=orphans(stored, [known.ref for known in published]),
+        published=replayed.published,
+        orphans=orphans(stored, [known.ref for known in replayed.published]),
         announce={} if engines == journal.engines() else {"engines": journal.engines()},
-        captures=captures,
+        captures=replayed.captures,
         snapshot=None if base is None else base.header.sequence,
-        entries=entries,
-        records=records,
+        entries=replayed.entries,
+        records=replayed.records,
         seconds=time.perf_counter() - started,
         last=last,
+        divergence=comparison.result(CHAMPION),
     )
+
+
+@dataclass(slots=True)
+class _Replayed:
+    """A state and what the journal had said by then."""
+
+    state: Shard
+    engines: dict[str, str]
+    published: list[Published]
+    captures: list[Capture]
+    entries: int = 0
+    records: int = 0
+
+
+def _replayed(
+    shard: int,
+    replay: Replay,
+    base: Snapshot | None,
+    first: Entry,
+    configuration: Configuration,
+    snapshots: Snapshots,
+    ahead: _Ahead,
+    comparison: Comparison,
+    on_progress: OnProgress,
+) -> _Replayed:
+    """The journal applied again, from a snapshot or from its beginning, and compared."""
+    if base is None:
+        fresh = Shard(plan_of(configuration, first.configuration or {}), shard)
+        found = _Replayed(fresh, first.engines or {}, [], [])
+    else:
+        loaded = load_shard(configuration, shard, base)
+        # A rollback's snapshot is published by its own entry, which it cannot know of; and of two
+        # versions cut by one entry it may be the only one that was written.
+        own = next(replay.entries(base.header.sequence))
+        published = _after(published_at(base), own)
+        captures = _unwritten(loaded, own, published, ahead)
+        found = _Replayed(loaded, dict(base.header.versions), published, captures)
+    for entry, step in replay.steps(-1 if base is None else base.header.sequence):
+        found.entries += 1
+        found.records += step.size
+        found.engines = entry.engines or found.engines
+        try:
+            decided = step._replace(left_out=comparison.left_out(entry))
+            found.state = _applied(found.state, entry, decided, snapshots, configuration)
+        except UpdateFailedError as error:
+            raise comparison.failed(shard, entry, error) from error
+        digest = found.state.parts.digest.hex()
+        comparison.compare(shard, entry, digest, found.engines)
+        found.published = _after(found.published, entry)
+        found.captures += _unwritten(found.state, entry, found.published, ahead)
+        on_progress(entry.sequence, ahead.last)
+    return found
 
 
 def _found(source: Log, shard: int, configuration: Configuration, started: float) -> Restored:
@@ -282,15 +323,23 @@ class _Ahead:
 
     configuration: dict[str, Any]
     published: set[int]
+    accepting: list[Entry]
+    last: int
 
     @classmethod
     def read(cls, replay: Replay, since: int, configuration: dict[str, Any]) -> _Ahead:
-        """The configuration in force at the end, and the versions that are published by then."""
+        """The configuration in force at the end, the versions that are published by then, the
+        entries that accept a difference, and the last one."""
         published: set[int] = set()
+        accepting = []
+        last = since
         for entry in replay.entries(since + 1):
             configuration = entry.configuration or configuration
             published |= {named["version"] for named in entry.published if "version" in named}
-        return cls(configuration, published)
+            if entry.accepted is not None:
+                accepting.append(entry)
+            last = entry.sequence
+        return cls(configuration, published, accepting, last)
 
 
 def _unwritten(
@@ -309,17 +358,7 @@ def _applied(
 ) -> Shard:
     """The state after an entry: its step applied, or what its command made of the state."""
     if not (step.commands and is_heavy(step.commands[0])):
-        decided = {place_in(told): told["detail"] for told in entry.left_out}
-        try:
-            state.apply(step._replace(left_out=decided))
-        except UpdateFailedError as error:
-            raise DivergedError(
-                f"shard {state.shard}: replaying journal entry {entry.sequence}, {error}; it did "
-                "not when the entry was written",
-                "run the versions and the hash seed that wrote it; nothing was changed",
-                shard=state.shard,
-                sequence=entry.sequence,
-            ) from error
+        state.apply(step)
         return state
     record, outcome = step.commands[0], entry.outcomes[0]
     command = parse_command(record)
@@ -342,20 +381,3 @@ def _applied(
             "restore the snapshots' folder or bucket from a backup",
         )
     return load_shard(configuration, state.shard, snapshot)
-
-
-def _diverged(shard: int, entry: Entry, found: str, engines: dict[str, str]) -> DivergedError:
-    now = journal.engines()
-    changed = [
-        f"{name} {engines.get(name)} → {now[name]}"
-        for name in now
-        if engines.get(name) != now[name]
-    ]
-    versions = f"; since then {', '.join(changed)}" if changed else ""
-    return DivergedError(
-        f"shard {shard}: replaying journal entry {entry.sequence} gives the digest {found[:16]}, "
-        f"the journal has {entry.digest[:16]}{versions}",
-        "run the versions and the hash seed that wrote it; nothing was changed",
-        shard=shard,
-        sequence=entry.sequence,
-    )

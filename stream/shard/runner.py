@@ -9,7 +9,7 @@ the checkpointer takes snapshots beside the stream, the journal entry says what 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from consumers.transport import INPUTS, InputBatch, StepCommit
@@ -18,6 +18,7 @@ from stream.errors import CommandError, RollbackError
 from stream.shard import outcomes
 from stream.shard.admission import FOREVER_S, Admission
 from stream.shard.checkpoint import CHAMPION, Checkpointer, publication
+from stream.shard.divergence import Divergence
 from stream.shard.effects import RESUME_HINT, Outputs
 from stream.shard.journal import TOPIC, Entry, note_of
 from stream.shard.parts import Standing, standing_of
@@ -52,6 +53,8 @@ class ShardRunner:
         Computes the states that rollback commands ask for.
     announce
         Fields for the next entry, such as engines that changed; said once.
+    divergence
+        What the next entry has to accept, with a snapshot of this state.
     clock
         Monotonic seconds.
     faults
@@ -68,6 +71,7 @@ class ShardRunner:
         rollbacks: Rollbacks,
         *,
         announce: Mapping[str, Any],
+        divergence: Divergence | None = None,
         clock: Callable[[], float],
         faults: Faults,
     ) -> None:
@@ -80,6 +84,7 @@ class ShardRunner:
         self.admission = admission
         self.rollbacks = rollbacks
         self._announce = dict(announce)
+        self._divergence = divergence
         self._clock = clock
         self._faults = faults
         self.left_out: dict[Place, str] = {}
@@ -114,7 +119,9 @@ class ShardRunner:
         After it the state is ahead of the log: it is `confirmed`, or it is thrown away.
         """
         assert self._prepared is None, "a prepared step is confirmed before the next one"
-        news = self.checkpointer.news()
+        if self._divergence is not None:
+            return self._accept(self._divergence)
+        news = self.checkpointer.news(self._versions)
         step = None
         if self._stuck is not None:
             step = self._stuck if self._is_replaced() else None
@@ -148,20 +155,57 @@ class ShardRunner:
         if standing != self._standing:
             extra["standing"] = standing
         self._faults("applied")
+        return self._commit(
+            step, end, outputs, outcomes=said, **{**news, **self._announce, **extra}
+        )
+
+    def _commit(
+        self, step: Step, end: Mapping[str, int], outputs: Outputs, **said: Any
+    ) -> StepCommit:
+        """What is to be committed for a step: its results, and the entry that says this of it."""
         entry = Entry(
             journal=self.journal,
             sequence=self.sequence + 1,
             start=step.start,
-            end=end,
+            end=dict(end),
             digest=self.shard.parts.digest.hex(),
             tick_ms=step.tick_ms,
-            outcomes=said,
-            **{**news, **self._announce, **extra},
+            **said,
         )
         outputs.append((TOPIC, entry.encode()))
         self._prepared = entry
         note = note_of(self.journal, entry.sequence)
         return StepCommit(self.shard.shard, outputs, entry.end, note)
+
+    def _accept(self, divergence: Divergence) -> StepCommit:
+        """What is to be committed to go on from a state that the journal says otherwise of."""
+        log.warning(
+            "shard %d: the difference from journal entry %d on is accepted",
+            self.shard.shard,
+            divergence.entry,
+        )
+        _, said = self._publish("accepted", self.positions)
+        step = Step(self.positions, self.positions, (), None, [])
+        return self._commit(
+            step, step.end, [], accepted=divergence.told(), **{**said, **self._announce}
+        )
+
+    def _publish(
+        self, reason: str, end: Mapping[str, int], version: int | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """Writes the state as a snapshot now; gives its key, and what the next entry has to say to
+        publish it.
+
+        What was being written is written by then, and published with it: snapshots are published in
+        order of sequence.
+        """
+        capture = self.checkpointer.capture(
+            self.shard, self.journal, self.sequence + 1, end, reason, version
+        )
+        ref = self.checkpointer.put(capture)
+        said = self.checkpointer.news(self._versions)
+        said["published"] = [*said.get("published", []), publication(ref, version)]
+        return ref.key, said
 
     def confirmed(self) -> bool:
         """Goes on from a committed step, and takes a snapshot if one is due; whether the step has
@@ -170,6 +214,7 @@ class ShardRunner:
         assert entry is not None, "only a prepared step is confirmed"
         self._prepared = None
         self._announce = {}
+        self._divergence = None
         self.last = entry
         self.sequence = entry.sequence
         self.positions = entry.end
@@ -222,6 +267,10 @@ class ShardRunner:
             )
 
     @property
+    def _versions(self) -> Collection[int]:
+        return self.shard.parts.versions.numbered
+
+    @property
     def halted(self) -> str | None:
         """Why the shard has halted, in a line; None while it goes on."""
         halted = self.shard.parts.halting.halted
@@ -247,6 +296,8 @@ class ShardRunner:
             check_change(old, command)
         except CommandError as error:
             return [outcomes.refuse(old.parts, record, command, error)], {}
+        # An event has another number in a run without some, and another model may not fail.
+        self.left_out = {}
         if isinstance(command, RollbackCommand):
             return self._roll_back(step, command, outputs)
         self.shard = reconfigured(old, command)
@@ -270,18 +321,7 @@ class ShardRunner:
                 told_of(place, detail, CHAMPION) for place, detail in made.left_out.items()
             ]
         self.shard = state
-        capture = self.checkpointer.capture(
-            state, self.journal, self.sequence + 1, step.end, "rollback", outcome["version"]
-        )
-        ref = self.checkpointer.put(capture)
-        outcome["snapshot"] = ref.key
-        # What was being written is written by now, and published with it: snapshots are published
-        # in order of sequence.
-        extra = self.checkpointer.news()
-        extra["published"] = [
-            *extra.get("published", []),
-            publication(ref, outcome["version"]),
-        ]
+        outcome["snapshot"], extra = self._publish("rollback", step.end, outcome["version"])
         semantic = state.plan.configuration.semantic()
         if semantic != old.plan.configuration.semantic():
             extra["configuration"] = semantic
@@ -299,7 +339,7 @@ class ShardRunner:
 
     def patience_s(self) -> float:
         """How long a poll may wait before this shard has something to do."""
-        if self._announce or self.checkpointer.has_news():
+        if self._announce or self._divergence or self.checkpointer.has_news(self._versions):
             return 0.0
         if self._stuck is not None:
             return 0.0 if self._is_replaced() else FOREVER_S

@@ -77,10 +77,11 @@ class Updates:
         return True
 
     def resume(self) -> bool:
-        """Learns again, with no failure counted; whether it did not learn."""
-        was_suspended = self.suspended is not None
+        """Learns again, with no failure counted, if it did not learn; whether that was so."""
+        if self.suspended is None:
+            return False
         self.failed, self.suspended = [], None
-        return was_suspended
+        return True
 
     def dump(self) -> dict[str, Any]:
         """The state as built-ins."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from learners.snapshots.retention import surplus
+from learners.snapshots.settings import KeepSettings
 from stream.commands import (
     AliasCommand,
     Command,
     ConfigCommand,
     Heavy,
+    PruneCommand,
     RollbackCommand,
     SkipRange,
     VersionCommand,
@@ -59,16 +62,21 @@ class Versions:
     ----------
     current
         The version that the learners descend from; 0 before the first.
+    newest
+        The highest number given so far.
+    numbered
+        The versions that were not pruned, by number.
     skips
         Every range skipped so far, in the order of the commands.
     tainted
         The versions that saw records skipped since: none of them is to be rolled back to.
     """
 
-    __slots__ = ("current", "last_command", "moves", "numbered", "skips", "tainted")
+    __slots__ = ("current", "last_command", "moves", "newest", "numbered", "skips", "tainted")
 
     def __init__(self) -> None:
         self.current = 0
+        self.newest = 0
         self.numbered: dict[int, Version] = {}
         self.moves: list[Move] = []
         self.skips: list[SkipRange] = []
@@ -106,7 +114,7 @@ class Versions:
         """Version 1 of a service that begins with the state of another."""
         version = Version(1, "transfer", 0, origin, clock_ms, by, at_ms, reason)
         self.numbered[1] = version
-        self.current = 1
+        self.current = self.newest = 1
         return version
 
     def pass_over(self, command: Heavy, clock_ms: int) -> Version:
@@ -123,8 +131,7 @@ class Versions:
 
     def move(self, command: AliasCommand) -> Move:
         """An alias moved; CommandError if there is no such version."""
-        if command.version not in self.numbered:
-            raise CommandError(f"there is no version {command.version}")
+        self._check_there(command.version)
         move = Move(command.alias, command.version, command.by, command.at_ms, command.reason)
         self.moves.append(move)
         return move
@@ -139,10 +146,32 @@ class Versions:
                 raise CommandError(f"the range {asked} ends before it begins")
         if command.version is None:
             return
-        if command.version not in self.numbered:
-            raise CommandError(f"there is no version {command.version}")
+        self._check_there(command.version)
         if command.version in self.tainted:
             raise CommandError(f"version {command.version} saw records that were skipped since")
+
+    def prune(self, command: PruneCommand) -> None:
+        """Lets versions go; CommandError, and none is gone, for one that is not there, that an
+        alias stands on, or that is the newest."""
+        held = self.held()
+        for number in command.versions:
+            self._check_there(number)
+            if number in held:
+                raise CommandError(f"version {number} is in use: {held[number]}")
+        for number in command.versions:
+            self.numbered.pop(number, None)
+        self.tainted = [number for number in self.tainted if number in self.numbered]
+
+    def held(self) -> dict[int, str]:
+        """The versions that are not to be pruned, and why."""
+        standing = {move.alias: move.version for move in self.moves}
+        held = {number: f"the alias {alias} stands on it" for alias, number in standing.items()}
+        return held | {self.newest: "it is the newest one"}
+
+    def surplus(self, keep: KeepSettings) -> list[int]:
+        """The versions that the rules let go, oldest first."""
+        cut_ms = {number: version.clock_ms for number, version in self.numbered.items()}
+        return surplus(cut_ms, self.held(), self.tainted, keep)
 
     def is_skipped(self, topic: str, partition: int, offset: int) -> bool:
         """Whether a record is to be taken as if it had never come."""
@@ -153,6 +182,7 @@ class Versions:
         return {
             "format": FORMAT,
             "current": self.current,
+            "newest": self.newest,
             "numbered": [asdict(version) for version in self.numbered.values()],
             "moves": [asdict(move) for move in self.moves],
             "skips": [skip.model_dump() for skip in self.skips],
@@ -166,12 +196,19 @@ class Versions:
         assert state["format"] == FORMAT, f"versions of format {state['format']}"
         versions = cls()
         versions.current = state["current"]
+        versions.newest = state["newest"]
         versions.numbered = {body["number"]: Version(**body) for body in state["numbered"]}
         versions.moves = [Move(**body) for body in state["moves"]]
         versions.skips = [SkipRange(**body) for body in state["skips"]]
         versions.tainted = state["tainted"]
         versions.last_command = state["last_command"]
         return versions
+
+    def _check_there(self, number: int) -> None:
+        if 0 < number <= self.newest and number not in self.numbered:
+            raise CommandError(f"version {number} was pruned")
+        if number not in self.numbered:
+            raise CommandError(f"there is no version {number}")
 
     def _taint(self, command: RollbackCommand) -> None:
         self.tainted += [number for number in command.tainted if number in self.numbered]
@@ -184,7 +221,7 @@ class Versions:
         clock_ms: int,
     ) -> Version:
         version = Version(
-            number=max(self.numbered, default=0) + 1,
+            number=self.newest + 1,
             kind=kind,
             parent=self.current,
             origin=origin,
@@ -194,7 +231,7 @@ class Versions:
             reason=command.reason,
         )
         self.numbered[version.number] = version
-        self.current = version.number
+        self.current = self.newest = version.number
         return version
 
 

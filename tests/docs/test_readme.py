@@ -82,6 +82,8 @@ def shown(default: Any) -> str:
         return "`null`"
     if isinstance(default, bool) or default is None:
         return f"`{yaml.safe_dump(default).split()[0]}`"
+    if isinstance(default, BaseModel):
+        return "`{" + ", ".join(f"{name}: {value}" for name, value in default) + "}`"
     return f"`{list(default) if isinstance(default, tuple) else default}`"
 
 

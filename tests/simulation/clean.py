@@ -135,8 +135,12 @@ class CleanRun:
                 parts.learner = Learner(pickle.loads(model), plan.task, threshold)
             parts.updates = Updates()
             self.state = Shard(plan, self.state.shard, parts)
-        elif isinstance(command, ResumeCommand) and "learner" in outcome["resumed"]:
-            parts.updates.resume()
+        elif (
+            isinstance(command, ResumeCommand)
+            and command.shard in (None, self.state.shard)
+            and parts.updates.suspended is not None
+        ):
+            parts.updates = Updates()
         if "version" in outcome and outcome["command"] != "alias":
             learner, configuration = self.state.parts.learner, self.state.plan.configuration
             kept = pickle.dumps(learner.model), learner.threshold, configuration

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from learners.snapshots.settings import VersionsSettings
 from stream.configuration import Configuration, parse
 from tests.simulation.streams import Meant, command, draw_stream
 from tests.simulation.world import BOUNDARIES
@@ -76,6 +77,8 @@ def draw(seed: int) -> Drawn:
             "url": "memory:",
             "min_interval": "1us",
             "every_events": rng.randrange(15, 60) // shards + 5,
+            # Versions are for those who ask for them: `scheduled`.
+            "versions": {"every": None, "keep": None},
         },
     }
     if rng.random() < 0.5:
@@ -101,6 +104,12 @@ def draw(seed: int) -> Drawn:
         focus=focus,
         deaths=deaths,
     )
+
+
+def scheduled(configuration: Configuration, versions: VersionsSettings) -> Configuration:
+    """The same with other settings of when versions are cut and kept."""
+    snapshots = configuration.snapshots.model_copy(update={"versions": versions})
+    return configuration.model_copy(update={"snapshots": snapshots})
 
 
 def _model(rng: random.Random, task: str) -> list[Any]:

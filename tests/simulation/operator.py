@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 from consumers.record import NewRecord
 from consumers.transports.memory import MemoryLog
+from learners.snapshots.settings import KeepSettings
 from stream.commands import (
     AckCommand,
     AliasCommand,
     Command,
     ConfigCommand,
     Heavy,
+    PruneCommand,
     ResumeCommand,
     RollbackCommand,
     SkipRange,
@@ -28,15 +30,20 @@ from tests.simulation.changes import another
 
 
 class Operator:
-    """Gives commands on a log; `given` are their ids in order."""
+    """Gives commands on a log; `given` are their ids in order. One that `prunes` lets versions go
+    among them."""
 
-    def __init__(self, log: MemoryLog, rng: random.Random) -> None:
+    def __init__(self, log: MemoryLog, rng: random.Random, *, prunes: bool = False) -> None:
         self.log = log
         self._rng = rng
+        self._prunes = prunes
         self.given: list[str] = []
 
     def act(self) -> None:
         """Gives one command of any kind."""
+        if self._prunes and self._rng.random() < 0.25:
+            self.prune()
+            return
         kind = self._rng.choices(
             ["version", "alias", "plain", "empty", "skip", "configure", "refused", "noise"],
             [6, 1, 2, 1, 3, 2, 1, 1],
@@ -46,6 +53,15 @@ class Operator:
     def version(self) -> None:
         """Cuts a version."""
         self.give(VersionCommand(**self.common()))
+
+    def prune(self) -> None:
+        """Lets versions go by rules that keep few, or one that must stay, or is not there."""
+        history = read_history(self.log)
+        gone = history.surplus(KeepSettings(last=self._rng.choice([1, 2]), hourly=1, daily=0))
+        if self._rng.random() < 0.2:
+            gone = [self._rng.randrange(1, len(history.versions) + 2)]
+        if gone:
+            self.give(PruneCommand(**self.common(), versions=tuple(gone)))
 
     def alias(self) -> None:
         """Moves an alias, to a version that may not exist."""

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from consumers.record import NewRecord
-from stream.commands import AckCommand, AliasCommand, ResumeCommand, SkipRange
+from stream.commands import AckCommand, AliasCommand, PruneCommand, ResumeCommand, SkipRange
 from stream.configuration import Configuration
 from stream.history import read_history
 from stream.worker import Worker
@@ -23,7 +23,7 @@ from tests.simulation.changes import EXTRA
 from tests.simulation.draw import FAILING
 from tests.simulation.operator import Operator
 from tests.simulation.world import BOUNDARIES, Crash, World, bodies
-from tests.stream.builders import T0_MS, configuration
+from tests.stream.builders import T0_MS, UNSCHEDULED, configuration
 
 EVENTS = 40
 SHARDS = 2
@@ -55,6 +55,9 @@ class Given(Operator):
     def acknowledge(self) -> None:
         self.give(AckCommand(**self.common(), alert="any"))
 
+    def prune_one(self) -> None:
+        self.give(PruneCommand(**self.common(), versions=(1,)))
+
     def resume_all(self) -> None:
         self.give(ResumeCommand(**self.common()))
 
@@ -80,7 +83,7 @@ POISON = (-3.0, 0.0, 3.0, -3.0)
 HALT_WINDOW = 10
 HALT = {"share": 0.5, "window": HALT_WINDOW}
 
-BEFORE: dict[str, Callable[[Given], None]] = {"resume": Given.halt}
+BEFORE: dict[str, Callable[[Given], None]] = {"resume": Given.halt, "prune": Given.version}
 
 KINDS: dict[str, Callable[[Given], None]] = {
     "version": Given.version,
@@ -95,6 +98,7 @@ KINDS: dict[str, Callable[[Given], None]] = {
     "poison": Given.poison,
     "halt": Given.halt,
     "resume": Given.resume_all,
+    "prune": Given.prune_one,
 }
 
 
@@ -139,6 +143,13 @@ def test_what_fails_in_them_does_fail() -> None:
     assert resumed["standing"] == {"halted": None, "suspended": None}
 
 
+def test_what_is_pruned_in_them_is_gone() -> None:
+    for seen in ended("prune", Deadly("", 0), deferred=False):
+        assert seen["outcomes"][-1]["pruned"] == [1]
+        assert seen["complete"] == [False, True]
+        assert seen["kept"] == [2]
+
+
 def _reasons(seen: dict[str, Any]) -> list[str]:
     return [dict(headers)["reason"].decode() for _, _, headers in seen["dead-letters"]]
 
@@ -178,7 +189,7 @@ def _configuration() -> Configuration:
         detectors=detectors,
         log_partitions=SHARDS,
         labels={"wait": "1d"},
-        snapshots={"url": "memory:", "min_interval": "1us", "every_events": 9},
+        snapshots={**UNSCHEDULED, "min_interval": "1us", "every_events": 9},
     )
 
 
@@ -239,6 +250,9 @@ def _seen(world: World, worker: Worker, shard: int) -> dict[str, Any]:
         "configuration": state.plan.configuration.semantic(),
         "outcomes": outcomes,
         "complete": [history.is_complete(version) for version in history.versions.values()],
+        "kept": sorted(
+            header.version for header in map(world.header, world.published(shard)) if header.version
+        ),
         "left out": [told for entry in world.entries(shard) for told in entry.left_out],
         "standing": history.standing.get(shard),
         **{

@@ -28,6 +28,7 @@ from tests.simulation.draw import Drawn, draw
 from tests.simulation.oracle import expected
 from tests.simulation.streams import Meant
 from tests.simulation.world import BOUNDARIES, Crash, World, bodies, busy
+from tests.stream.builders import UNSCHEDULED
 
 SEEDS = 100
 MOST_DEATHS = 8
@@ -228,7 +229,7 @@ def _check_store(world: World, drawn: Drawn) -> None:
 
 def _check_like_uninterrupted(world: World, drawn: Drawn, digests: dict[int, str]) -> None:
     """A worker that never died nor took a snapshot, in steps of another size, has said the same."""
-    rarely = {"snapshots": SnapshotsSettings(url="memory:")}
+    rarely = {"snapshots": SnapshotsSettings.model_validate(UNSCHEDULED)}
     calm = World(
         drawn.configuration.model_copy(update=rarely),
         random.Random(0),

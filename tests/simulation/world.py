@@ -18,7 +18,9 @@ from consumers.transport import INPUTS, OUTPUTS, Committed, Polled, Transport
 from consumers.transports.memory import MemoryLog
 from learners.errors import StoreError
 from learners.snapshots.archive import SnapshotArchive
+from learners.snapshots.header import SnapshotHeader
 from learners.snapshots.opening import open_store
+from learners.snapshots.reference import parse_key
 from learners.snapshots.signing import Keyring, SigningKey
 from learners.snapshots.store import SnapshotStore, StoredObject
 from stream.configuration import Configuration
@@ -143,7 +145,7 @@ class World:
         self.configuration = configuration
         self.rng = rng
         self.now_s = 0.0
-        self.log = MemoryLog(clock_ms=lambda: WRITTEN_MS + int(self.now_s * 1000))
+        self.log = MemoryLog(clock_ms=self.wall_ms)
         self.log.create_topics(partitions)
         self.store = FlakyStore(open_store(configuration.snapshots), rng, flaky)
         self.archive = SnapshotArchive(self.store, KEYRING)
@@ -157,6 +159,10 @@ class World:
         """Monotonic seconds; a microsecond passes with every look, so that time never stands."""
         self.now_s += 1e-6
         return self.now_s
+
+    def wall_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        return WRITTEN_MS + int(self.now_s * 1000)
 
     def write(self, stream: Sequence[Meant]) -> None:
         """Appends records to the inputs."""
@@ -175,6 +181,7 @@ class World:
             clock=self.clock,
             faults=self.deaths,
             on_restored=self.restored.__setitem__,
+            wall_ms=self.wall_ms,
             **options,
         )
 
@@ -211,6 +218,13 @@ class World:
     def stored(self, shard: int) -> set[str]:
         """The keys of the shard's snapshots in the store, of whatever journal."""
         return {found.key for found in self.store.list() if f"/{shard}/" in found.key}
+
+    def header(self, key: str) -> SnapshotHeader:
+        """What a stored snapshot says about itself."""
+        ref = parse_key(key)
+        snapshot = None if ref is None else self.archive.read(ref)
+        assert snapshot is not None, "it is stored"
+        return snapshot.header
 
     def outputs(self, topic: str, shard: int) -> list[Record]:
         """What the shard has put out."""

@@ -26,6 +26,10 @@ LOGISTIC = ["preprocessing.StandardScaler", "linear_model.LogisticRegression"]
 Timed = tuple[int, Record]
 
 
+UNSCHEDULED = {"url": "memory:", "versions": {"every": None}}
+"""Snapshots in memory; versions are cut by people alone, however much time passes in a test."""
+
+
 def configuration(**fields: Any) -> Configuration:
     """A binary service with late labels, a recording model and a wait of one hour."""
     content = {
@@ -35,7 +39,7 @@ def configuration(**fields: Any) -> Configuration:
         "labels": {"wait": "1h"},
         "task": "binary",
         "model": RECORDER,
-        "snapshots": {"url": "memory:"},
+        "snapshots": UNSCHEDULED,
         **fields,
     }
     return parse(content, "test")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from river import base
+from river import base, linear_model
 
 
 class Recorder(base.Classifier):
@@ -34,3 +34,24 @@ class Recorder(base.Classifier):
 
 def recorder(broken: str | None = None) -> Recorder:
     return Recorder(broken)
+
+
+class Aged(linear_model.LogisticRegression):
+    """As if another River ran it: `engine` is added to what it predicts, and where it fails to
+    learn, it had not under the one before."""
+
+    engine = 0.0
+    fails_above = float("inf")
+
+    def predict_proba_one(self, x: Any, **kwargs: Any) -> Any:
+        p = min(1.0, super().predict_proba_one(x)[True] + self.engine)
+        return {False: 1.0 - p, True: p}
+
+    def learn_one(self, x: Any, y: Any, w: float = 1.0) -> None:
+        super().learn_one(x, y, w)
+        if x.get("a", 0.0) > self.fails_above:
+            raise ValueError("told to fail")
+
+
+def aged() -> Aged:
+    return Aged()

@@ -10,6 +10,7 @@ from consumers.record import NewRecord
 from stream.commands import (
     AliasCommand,
     ConfigCommand,
+    PruneCommand,
     RollbackCommand,
     SkipRange,
     VersionCommand,
@@ -96,6 +97,10 @@ class Service(World):
     def alias(self, version: int) -> None:
         """Gives an alias command."""
         give(self.log, AliasCommand(**self.common(), alias="champion", version=version))
+
+    def prune(self, *versions: int) -> None:
+        """Gives a command that lets versions go."""
+        give(self.log, PruneCommand(**self.common(), versions=versions))
 
     def back_to(self, version: int, /, **changes: Any) -> None:
         """Gives a plain rollback."""

@@ -54,3 +54,11 @@ def test_the_pipeline_keeps_half_of_a_bare_river_loops_speed() -> None:
 
     assert report["memory"]["ratio_to_bare"] >= 0.5
     assert report["sqlite"]["ratio_to_bare"] >= 0.4
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_a_rollback_a_million_events_back_takes_a_replay_in_memory_and_five_seconds() -> None:
+    report = bench("--rollback", "--events", "1000000")
+
+    assert report["beyond_in_memory_s"] <= 5.0

@@ -130,8 +130,8 @@ def test_a_parameter_of_the_other_method_is_unknown_to_a_detector():
         ),
         ({"retention": {"events": "30d"}}, "`retention` is not built yet in this driftline", None),
         (
-            {"snapshots": {"versions": {"every": "1h"}}},
-            "`snapshots.versions` is not built yet in this driftline",
+            {"snapshots": {"versions": {"keep": {"last": 0}}}},
+            "`snapshots.versions.keep.last`: must be greater than 0, not 0",
             None,
         ),
         ({"task": "forecasting"}, "the task forecasting is not built yet", None),

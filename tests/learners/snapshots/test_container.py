@@ -240,7 +240,7 @@ def test_a_field_that_a_later_driftline_adds_renames_no_older_snapshot() -> None
     older = SnapshotHeader.model_validate(written)
 
     # then its name is over what was written: not reason, parent, time, key, and stored sizes
-    outside = {"reason", "parent", "created_ms", "key_id", "sections"}
+    outside = {"reason", "parent", "created_ms", "us_per_record", "key_id", "sections"}
     content = {name: value for name, value in written.items() if name not in outside}
     content["sections"] = [[s["name"], s["size_bytes"], s["sha256"]] for s in written["sections"]]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))

@@ -57,7 +57,7 @@ def test_while_none_is_due_a_replay_stays_within_its_bound(
 
 def test_what_is_not_built_or_not_positive_is_refused() -> None:
     wrongs: list[dict[str, object]] = [
-        {"versions": {}},
+        {"versions": {"keep": {"last": 0}}},
         {"recover_within": "0s"},
         {"every_events": 0},
         {"evry": "1h"},

@@ -43,9 +43,30 @@ def test_a_version_shows_what_is_known_of_it(service):
     assert shard["size_bytes"] > 1_000
     assert shard["engines"]["river"]
     assert 0 <= shard["metrics"]["accuracy"] <= 1
+    assert shard["maturity"] == 1.0
     assert body["configuration"]["task"] == "binary"
     assert "part 0" in shown
     assert "roc_auc" in shown
+
+
+def test_the_list_says_what_serves(service, config):
+    body = service("models", "list", "--json").json()
+    shown = service("models", "list").out
+
+    assert shaped(body, "## `driftline models list --json`") == []
+    [row] = body["models"]
+    assert (row["role"], row["version"]) == ("champion", 3)
+    assert row["model"] == "StandardScaler | LogisticRegression"
+    assert (row["reason"], row["aliases"]) == ("bad feed", [])
+    assert row["model_bytes"] > 100
+    assert "LogisticRegression" in shown
+
+
+def test_a_list_before_the_first_version_is_of_version_0(driftline, config, file):
+    config(name="new", log="sqlite:var/new.db")
+    driftline("ingest", "--input", file)
+    [row] = driftline("models", "list", "--json").json()["models"]
+    assert (row["version"], row["since"], row["model_bytes"]) == (0, None, None)
 
 
 def test_a_snapshot_that_is_gone_is_shown_as_gone(service, tmp_path):
