@@ -11,8 +11,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -32,40 +33,63 @@ appender.file.layout.pattern = %d %p %c %m%n
 
 @contextmanager
 def shared_kafka(folder: Path) -> Iterator[str]:
-    """HOST:PORT of one broker for all the test processes that share `folder`.
+    """HOST:PORT of one broker for all the test processes that share `folder`, or of the one in
+    KAFKA_BOOTSTRAP_SERVERS.
 
-    The first to come starts it, and at its end waits for the others: each user holds a shared lock.
-    """
-    address = folder / "kafka.address"
-    with (folder / "kafka.users").open("w") as users, (folder / "kafka.start").open("w") as start:
-        fcntl.flock(users, fcntl.LOCK_SH)
-        fcntl.flock(start, fcntl.LOCK_EX)
-        if address.exists():
-            fcntl.flock(start, fcntl.LOCK_UN)
-            yield address.read_text()
-            return
-        with kafka_for_tests() as bootstrap:
-            address.write_text(bootstrap)
-            fcntl.flock(start, fcntl.LOCK_UN)
-            try:
-                yield bootstrap
-            finally:
-                fcntl.flock(users, fcntl.LOCK_EX)
-                address.unlink()
-
-
-@contextmanager
-def kafka_for_tests() -> Iterator[str]:
-    """HOST:PORT of the broker in KAFKA_BOOTSTRAP_SERVERS, else of one started for the while.
-
-    Skips the test loudly on a machine without Java or the jars.
+    The first to come starts it, and the last to go ends it: each user holds a shared lock. Nobody
+    waits for another, since a test that waits is taken for one that hangs.
     """
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if given:
         yield given
         return
-    with broker_of_its_own() as broker:
-        yield broker.bootstrap
+    _require_tools()
+    with (folder / "kafka.users").open("w") as users, (folder / "kafka.door").open("w") as door:
+        with _locked(door):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            bootstrap = _started(folder)
+        try:
+            yield bootstrap
+        finally:
+            with _locked(door), suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _ended(folder)
+
+
+@contextmanager
+def _locked(file: TextIO) -> Iterator[None]:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+# One that outlives the process that started it is no mistake, which Python would warn of.
+_started_here: list[Broker] = []
+
+
+def _started(folder: Path) -> str:
+    """The address of the shared broker, which is started if it is not there."""
+    address = folder / "kafka.address"
+    if not address.exists():
+        place = Path(tempfile.mkdtemp(prefix="driftline-kafka-"))
+        broker = Broker(place)
+        broker.start()
+        _started_here.append(broker)
+        address.write_text(f"{broker.bootstrap} {broker.process_id} {place}")
+    return address.read_text().split()[0]
+
+
+def _ended(folder: Path) -> None:
+    """Ends the shared broker. Nothing of it is kept, so nothing need be flushed."""
+    address = folder / "kafka.address"
+    _, process_id, place = address.read_text().split()
+    os.kill(int(process_id), signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(int(process_id), 0)
+    shutil.rmtree(place, ignore_errors=True)
+    address.unlink()
 
 
 @contextmanager
@@ -104,12 +128,19 @@ class Broker:
         """HOST:PORT."""
         return f"127.0.0.1:{self._port}"
 
+    @property
+    def process_id(self) -> int:
+        """Of the running broker."""
+        assert self._process is not None, "it runs"
+        return self._process.pid
+
     def start(self) -> None:
         """Starts it, for the first time or again; returns when it listens."""
         output = self._folder / "output"
         with output.open("ab") as out:
             self._process = subprocess.Popen(
                 (*self._java(), "kafka.Kafka", str(self._properties)),
+                stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
