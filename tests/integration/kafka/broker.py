@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
 import pytest
 
@@ -33,63 +32,42 @@ appender.file.layout.pattern = %d %p %c %m%n
 
 @contextmanager
 def shared_kafka(folder: Path) -> Iterator[str]:
-    """HOST:PORT of one broker for all the test processes that share `folder`, or of the one in
-    KAFKA_BOOTSTRAP_SERVERS.
-
-    The first to come starts it, and the last to go ends it: each user holds a shared lock. Nobody
-    waits for another, since a test that waits is taken for one that hangs.
+    """HOST:PORT of the broker in KAFKA_BOOTSTRAP_SERVERS, else of one for all the test processes
+    that share `folder`: the first to come starts it, the last to go ends it, and none waits for
+    another. Skips the test loudly on a machine without Java or the jars.
     """
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if given:
         yield given
         return
-    _require_tools()
+    home, note = folder / "kafka", folder / "kafka.started"
     with (folder / "kafka.users").open("w") as users, (folder / "kafka.door").open("w") as door:
-        with _locked(door):
-            fcntl.flock(users, fcntl.LOCK_SH)
-            bootstrap = _started(folder)
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_SH)
+        if not note.exists():
+            note.write_text(_start_for_all(home))
+        bootstrap, pid = note.read_text().split()
+        fcntl.flock(door, fcntl.LOCK_UN)
         try:
             yield bootstrap
         finally:
-            with _locked(door), suppress(BlockingIOError):
+            fcntl.flock(door, fcntl.LOCK_EX)
+            # Held by nobody else: this is the last one.
+            with suppress(BlockingIOError):
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _ended(folder)
+                os.kill(int(pid), signal.SIGKILL)
+                note.unlink()
+                shutil.rmtree(home, ignore_errors=True)
 
 
-@contextmanager
-def _locked(file: TextIO) -> Iterator[None]:
-    fcntl.flock(file, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(file, fcntl.LOCK_UN)
-
-
-# One that outlives the process that started it is no mistake, which Python would warn of.
-_started_here: list[Broker] = []
-
-
-def _started(folder: Path) -> str:
-    """The address of the shared broker, which is started if it is not there."""
-    address = folder / "kafka.address"
-    if not address.exists():
-        place = Path(tempfile.mkdtemp(prefix="driftline-kafka-"))
-        broker = Broker(place)
-        broker.start()
-        _started_here.append(broker)
-        address.write_text(f"{broker.bootstrap} {broker.process_id} {place}")
-    return address.read_text().split()[0]
-
-
-def _ended(folder: Path) -> None:
-    """Ends the shared broker. Nothing of it is kept, so nothing need be flushed."""
-    address = folder / "kafka.address"
-    _, process_id, place = address.read_text().split()
-    os.kill(int(process_id), signal.SIGKILL)
-    with suppress(ChildProcessError):
-        os.waitpid(int(process_id), 0)
-    shutil.rmtree(place, ignore_errors=True)
-    address.unlink()
+def _start_for_all(home: Path) -> str:
+    """Address and process of a broker that no single process owns."""
+    _require_tools()
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    broker = Broker(home)
+    broker.start()
+    return f"{broker.bootstrap} {broker.give_away()}"
 
 
 @contextmanager
@@ -128,19 +106,12 @@ class Broker:
         """HOST:PORT."""
         return f"127.0.0.1:{self._port}"
 
-    @property
-    def process_id(self) -> int:
-        """Of the running broker."""
-        assert self._process is not None, "it runs"
-        return self._process.pid
-
     def start(self) -> None:
         """Starts it, for the first time or again; returns when it listens."""
         output = self._folder / "output"
         with output.open("ab") as out:
             self._process = subprocess.Popen(
                 (*self._java(), "kafka.Kafka", str(self._properties)),
-                stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
@@ -152,6 +123,14 @@ class Broker:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def give_away(self) -> int:
+        """Its process's id, for whoever is to end it; this object has no part in it any more."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        # Or it would warn, when it is dropped, that the process still runs.
+        process.returncode = 0
+        return process.pid
 
     def stop(self) -> None:
         """Makes it silent: it takes connections and answers nothing."""
