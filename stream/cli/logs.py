@@ -17,13 +17,18 @@ def log_to_stderr(log_format: str) -> None:
     """Sends all log lines of this process to stderr, in one of `LOG_FORMATS`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else ConsoleFormatter())
+    handler.addFilter(_is_ours_or_grave)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # The Kafka client tells of every connection, thirty lines a start, among which ours are lost.
     logging.getLogger("kafka").setLevel(logging.WARNING)
-    # While a broker is away it tells of every attempt to connect, twenty lines a second; a worker
-    # says itself what cannot be reached.
-    for name in ("kafka.net", "kafka.cluster"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _is_ours_or_grave(record: logging.LogRecord) -> bool:
+    """Not what the Kafka client says of every attempt to connect while a broker is away, twenty
+    lines a second: a worker says itself what cannot be reached, and why."""
+    return record.levelno >= logging.CRITICAL or not record.name.startswith(
+        ("kafka.net", "kafka.cluster")
+    )
 
 
 def happening(event: str, **fields: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from consumers.errors import (
 )
 from consumers.kafka_settings import KafkaSettings
 from consumers.transports.kafka.options import options_for
+from consumers.transports.kafka.reasons import REASONS, HungUpError, TlsFailedError
 
 # What waits on the broker gives up after this; what is slower counts as gone.
 PATIENCE_S: Final = 8.0
@@ -149,6 +150,7 @@ def _servers(bootstrap: str) -> list[str]:
 
 def _require_listener(bootstrap: str) -> None:
     """The client itself would try for seconds, say less, and leave sockets behind."""
+    REASONS.forget()
     problems = []
     for address in _servers(bootstrap):
         host, _, port = address.rpartition(":")
@@ -215,6 +217,23 @@ def translate(error: Exception, at: Cluster) -> LogError:
             | kafka_errors.InvalidRecordError()
         ):
             return RecordRefusedError(f"Kafka refused a record: {error}")
+        case TlsFailedError():
+            return LogUnavailableError(
+                f"Kafka at {at} and this client do not agree on TLS: {error}",
+                "check `kafka.security_protocol`, `kafka.ssl_cafile` and the certificate's names",
+            )
+        case HungUpError():
+            known = at.settings.security_protocol
+            return LogUnavailableError(
+                f"Kafka at {at} does not let this client in: it ends each connection before "
+                f"anything can be asked, and `kafka.security_protocol` is {known}",
+                "check `kafka.security_protocol`, `kafka.sasl_username` and the password",
+            )
+        case kafka_errors.KafkaTimeoutError() | kafka_errors.NoBrokersAvailable():
+            reason = REASONS.recent()
+            if reason is not None:
+                return translate(reason, at)
+            return LogUnavailableError(f"Kafka at {at}: {error}", _CHECK)
         case _:
             return LogUnavailableError(f"Kafka at {at}: {error}", _CHECK)
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def shared_kafka(folder: Path) -> Iterator[str]:
 
 def _start_for_all(home: Path) -> str:
     """Address and process of a broker that no single process owns."""
-    _require_tools()
+    require_tools()
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
     broker = Broker(home)
@@ -73,7 +73,7 @@ def _start_for_all(home: Path) -> str:
 @contextmanager
 def broker_of_its_own() -> Iterator[Broker]:
     """A broker that is started for the while, and that a test may kill."""
-    _require_tools()
+    require_tools()
     with tempfile.TemporaryDirectory(prefix="driftline-kafka-") as folder:
         broker = Broker(Path(folder))
         try:
@@ -85,18 +85,32 @@ def broker_of_its_own() -> Iterator[Broker]:
 
 
 class Broker:
-    """One node that is broker and controller; what it has written survives its death."""
+    """One node that is broker and controller; what it has written survives its death.
 
-    def __init__(self, folder: Path) -> None:
+    `properties` are set beside ours, or in their place; one that begins with `+` is added to ours.
+    `format_options` are for the tool that makes its storage.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        properties: Mapping[str, str] | None = None,
+        format_options: tuple[str, ...] = (),
+    ) -> None:
         self._folder = folder
-        self._port, controller_port = _free_port(), _free_port()
+        self._port, controller_port = free_port(), free_port()
         self._properties = folder / "server.properties"
-        self._properties.write_text(_properties(folder, self._port, controller_port))
+        ours = dict(
+            line.split("=", 1) for line in _properties(folder, self._port, controller_port).split()
+        )
+        for name, value in (properties or {}).items():
+            ours[name] = ours[name] + value[1:] if value.startswith("+") else value
+        self._properties.write_text("".join(f"{name}={value}\n" for name, value in ours.items()))
         (folder / "log4j2.properties").write_text(_LOG4J.format(folder=folder))
         self._process: subprocess.Popen[bytes] | None = None
         storage = ("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAQACAAAAAAAAAAA")
         subprocess.run(
-            (*self._java(), *storage, "-c", str(self._properties)),
+            (*self._java(), *storage, "-c", str(self._properties), *format_options),
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -153,7 +167,8 @@ class Broker:
         )
 
 
-def _require_tools() -> None:
+def require_tools() -> None:
+    """Skips the test loudly on a machine without Java or the jars."""
     if shutil.which("java") is None:
         pytest.skip("NO KAFKA TESTS: this machine has no java")
     if not any(LIBS.glob("kafka_*.jar")):
@@ -202,7 +217,8 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, output: Path) -> None
     raise AssertionError(f"no Kafka within {START_S} s: {output.read_text()}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
