@@ -39,7 +39,7 @@ def test_three_workers_are_restarted_one_after_another_and_no_shard_moves(
 def test_three_workers_are_restarted_one_after_another_ten_times(
     kafka: str, workers: Workers, calm: Calm, tmp_path: Path
 ) -> None:
-    _restart_in_turn(kafka, workers, calm, tmp_path, rounds=10, events=20_000)
+    _restart_in_turn(kafka, workers, calm, tmp_path, rounds=10, events=9_000)
 
 
 def _restart_in_turn(
@@ -67,7 +67,7 @@ def _restart_in_turn(
     assert not service.is_done(stream), "all of it was under load"
 
     # and everything is as if nothing had been
-    running[0].until(lambda: service.is_done(stream))
+    running[0].until(lambda: service.is_done(stream), rounds * PATIENCE_S)
     for worker in running:
         worker.stop()
     service.check(calm(3, events), stream)
