@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -20,6 +21,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from detectors.detection import Severity
 from stream.shard.journal import engines
 from stream.shard.parts import BEFORE_ALL_MS
 from stream.shard.runner import ShardRunner
@@ -37,7 +39,7 @@ class _Sample:
     events: int
     labels: int
     joined: int
-    alerts: int
+    alerts: dict[Severity, int]
     suppressed: int
     not_learnt: int
     dead_letters: dict[str, int]
@@ -61,7 +63,7 @@ class _Sample:
             parts.events,
             parts.labels,
             counters.joined,
-            counters.alerts,
+            dict(counters.alerts),
             counters.alerts_suppressed,
             counters.not_learnt,
             dict(counters.dead_letters),
@@ -167,7 +169,6 @@ class Telemetry(Collector):
             ("events", "Events read.", lambda one: one.events),
             ("labels", "Labels read.", lambda one: one.labels),
             ("labels_joined", "Labels joined to their events.", lambda one: one.joined),
-            ("alerts", "Alerts written.", lambda one: one.alerts),
             ("alerts_suppressed", "Alerts kept back.", lambda one: one.suppressed),
             ("not_learnt", "Updates that were left out.", lambda one: one.not_learnt),
         ]
@@ -178,13 +179,18 @@ class Telemetry(Collector):
             for shard, sample in samples.items():
                 counter.add_metric([self._service, str(shard)], value_of(sample))
             yield counter
-        dead = CounterMetricFamily(
-            "driftline_dead_letters_total", "Dead letters.", labels=["service", "shard", "reason"]
-        )
-        for shard, sample in samples.items():
-            for reason, count in sample.dead_letters.items():
-                dead.add_metric([self._service, str(shard), reason], count)
-        yield dead
+        apart: list[tuple[str, str, str, Callable[[_Sample], Mapping[Any, int]]]] = [
+            ("alerts", "severity", "Alerts written.", lambda one: one.alerts),
+            ("dead_letters", "reason", "Dead letters.", lambda one: one.dead_letters),
+        ]
+        for name, label, text, counts_of in apart:
+            counter = CounterMetricFamily(
+                f"driftline_{name}_total", text, labels=["service", "shard", label]
+            )
+            for shard, sample in samples.items():
+                for value, count in counts_of(sample).items():
+                    counter.add_metric([self._service, str(shard), value], count)
+            yield counter
 
     def _gauges(self, samples: Mapping[int, _Sample]) -> Iterator[Metric]:
         plain: list[tuple[str, str, Callable[[_Sample], float]]] = [

@@ -69,6 +69,9 @@ def test_a_worker_tells_what_it_has_done_and_what_is_left(log):
         assert told["driftline_labels_joined_total 0"] == 1
         assert told["driftline_pending_labels 0"] == len(runner.shard.parts.pending)
         assert told["driftline_dead_letters_total 0 not_json"] == 1
+        # Each severity is told from the beginning, or nobody would see the first one as growth.
+        for severity in ("info", "warning", "critical"):
+            assert told[f"driftline_alerts_total 0 {severity}"] == 0
         assert told["driftline_journal_entry 0"] == runner.sequence
         assert told["driftline_stream_clock_seconds 0"] == (T0_MS + 10) / 1000
         assert told["driftline_input_lag_records 0 events"] == 0
