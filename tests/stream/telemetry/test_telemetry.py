@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import urllib.error
 import urllib.request
 from typing import Any
@@ -16,20 +17,11 @@ from stream.telemetry.server import serve
 from stream.telemetry.settings import MetricsSettings
 from stream.telemetry.telemetry import SILENT_S, Telemetry
 from tests.stream.builders import T0_MS
+from tests.stream.service import Service
+from tests.stream.telemetry.told import values
 from tests.stream.workers import Clock, worker
 
 HERE = MetricsSettings(port=0)
-
-
-def values(telemetry: Telemetry) -> dict[str, Any]:
-    """Each sample by its name and its labels' values, the service's left out."""
-    return {
-        " ".join([sample.name, *(v for k, v in sample.labels.items() if k != "service")]): (
-            sample.value
-        )
-        for family in telemetry.collect()
-        for sample in family.samples
-    }
 
 
 def event(number: int) -> tuple[str, int, NewRecord]:
@@ -139,6 +131,32 @@ def test_a_worker_is_ready_once_its_shards_are_recovered_and_not_while_it_recove
     assert telemetry.shards == [0]
 
 
+def test_a_worker_that_recovers_beside_its_turns_is_not_ready_for_a_moment():
+    service = Service()
+    go_on = threading.Event()
+
+    def open_log() -> MemoryLog:
+        assert go_on.wait(60)
+        return service.log
+
+    ready = []
+
+    class Watched(Telemetry):
+        def turned(self, *of: Any, **said: Any) -> None:
+            super().turned(*of, **said)
+            ready.append((self.is_ready, values(self)["driftline_ready"]))
+
+    worker = service.start(telemetry=Watched("shop"), open_log=open_log)
+    worker.turn(0.0)
+    worker.turn(0.0)
+    go_on.set()
+    while not worker.runners:
+        worker.turn(1.0)
+
+    assert ready[:2] == [(False, 0), (False, 0)]
+    assert ready[-1] == (True, 1)
+
+
 def test_metrics_and_readiness_are_served_while_the_worker_works(log):
     log.append([event(1)])
     telemetry = Telemetry("shop")
@@ -156,6 +174,7 @@ def test_metrics_and_readiness_are_served_while_the_worker_works(log):
     assert code == 200
     assert kind.startswith("text/plain")
     assert 'driftline_events_total{service="shop",shard="0"} 1.0' in text
+    assert 'driftline_ready{service="shop"} 1.0' in text
     assert "process_resident_memory_bytes" in text
     assert nothing[0] == 404
     with pytest.raises(urllib.error.URLError):
