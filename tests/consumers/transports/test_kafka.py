@@ -182,6 +182,28 @@ def test_topics_of_unequal_partition_counts_are_refused(
         world.join()
 
 
+@pytest.mark.parametrize(
+    ("roles", "said"),
+    [(INPUTS, "there is one more, partition 2"), (("labels",), "labels has 3")],
+    ids=["of every input", "of one input"],
+)
+def test_partitions_that_are_added_while_a_worker_runs_end_it(
+    kafka: str, world: UrlWorld, closing: ExitStack, roles: tuple[str, ...], said: str
+) -> None:
+    # It hears of them when it asks for the metadata again, every five minutes otherwise.
+    often = KafkaSettings(options={"metadata_max_age_ms": 500})
+    transport = open_transport(world.url, world.service, kafka=often)
+    closing.callback(transport.close)
+    worker = Worker(transport).start(0, 1)
+    client = admin(cluster(kafka))
+    closing.callback(client.close)
+
+    client.create_partitions({f"{world.service}.{role}": 3 for role in roles})
+
+    with pytest.raises(PartitionCountError, match=said):
+        worker.poll_until(lambda: False)
+
+
 def test_a_missing_topic_is_named(kafka: str, world: UrlWorld, closing: ExitStack) -> None:
     client = admin(cluster(kafka))
     closing.callback(client.close)
