@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka import errors as kafka_errors
@@ -35,6 +36,10 @@ VISIBLE_S: Final = 30.0
 FENCED_HINT: Final = (
     "give every worker an instance or a slot of its own: `kafka.instance`, `kafka.slot`"
 )
+_AGAIN_S: Final = 0.1
+
+T = TypeVar("T")
+
 _CHECK: Final = "check `log:`, `kafka:` and that the broker is up"
 
 _CONNECTION: Final[dict[str, Any]] = {
@@ -117,7 +122,14 @@ def writer(at: Cluster, transactional_id: str) -> Any:
 def admin(at: Cluster) -> Any:
     """A client for topics; raises `LogUnavailableError` at once where nobody listens."""
     _require_listener(at.bootstrap)
-    return KafkaAdminClient(**at.options(KafkaAdminClient, **_CONNECTION))
+    try:
+        return KafkaAdminClient(**at.options(KafkaAdminClient, **_CONNECTION))
+    except kafka_errors.KafkaTimeoutError as error:
+        # The client tries again whatever the reason was, and keeps it to itself.
+        raise LogUnavailableError(
+            f"Kafka at {at} listens, but has not let this client in for {PATIENCE_S:.0f} s",
+            "check `kafka.security_protocol`, `kafka.sasl_username`, the password and certificates",
+        ) from error
 
 
 ABSENT: Final = object()
@@ -198,6 +210,24 @@ def root(error: Exception) -> Exception:
     """What a failed producer first failed of: it wraps that in each later error."""
     causes = [cause for cause in error.args if isinstance(cause, Exception)]
     return root(causes[0]) if causes else error
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """What `ask` gives; asks again, up to `PATIENCE_S`, while a coordinator is being chosen, or
+    where the client has just asked the one broker that is away."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return ask()
+        except (
+            kafka_errors.CoordinatorNotAvailableError,
+            kafka_errors.CoordinatorLoadInProgressError,
+            kafka_errors.NotCoordinatorError,
+            kafka_errors.KafkaConnectionError,
+        ):
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def close_quietly(client: Any, **how: float) -> None:
