@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
-import sys
-import time
 from contextlib import closing
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from stream.cli import options
+from stream.cli.logs import LOG_FORMATS, happening, log_to_stderr
 from stream.configuration import load_file
 from stream.errors import ConfigurationError, HaltedError, ShardPausedError
 from stream.opening import join, log_opener, open_snapshots, open_worker_transport
@@ -23,8 +21,6 @@ from stream.telemetry.telemetry import Telemetry
 from stream.worker import Worker
 
 log = logging.getLogger("driftline")
-
-LOG_FORMATS = ("console", "json")
 
 
 def run_command(
@@ -54,7 +50,7 @@ def run_command(
             "leave it out for `console`",
         )
     configuration = load_file(config)
-    _log_to_stderr(log_format)
+    log_to_stderr(log_format)
     telemetry = Telemetry(configuration.name)
     # The log first: one of another service is refused before a key is made for this one.
     with (
@@ -105,7 +101,7 @@ def run_command(
                 runner.sequence,
                 parts.digest.hex()[:16],
                 *so_far.values(),
-                extra=_happening(
+                extra=happening(
                     "stopped",
                     shard=shard,
                     entry=runner.sequence,
@@ -117,7 +113,7 @@ def run_command(
 
 def _say_restored(shard: int, restored: Restored) -> None:
     if restored.founding is not None:
-        log.info("shard %d starts a new journal", shard, extra=_happening("founded", shard=shard))
+        log.info("shard %d starts a new journal", shard, extra=happening("founded", shard=shard))
         return
     origin = (
         "entry 0" if restored.snapshot is None else f"the snapshot at entry {restored.snapshot}"
@@ -130,7 +126,7 @@ def _say_restored(shard: int, restored: Restored) -> None:
         restored.records,
         restored.seconds,
         restored.shard.parts.digest.hex()[:16],
-        extra=_happening(
+        extra=happening(
             "recovered",
             shard=shard,
             snapshot=restored.snapshot,
@@ -141,37 +137,3 @@ def _say_restored(shard: int, restored: Restored) -> None:
             digest=restored.shard.parts.digest.hex(),
         ),
     )
-
-
-def _happening(event: str, **fields: Any) -> dict[str, Any]:
-    """What a log line in JSON says beside its message, for programs: see docs/json.md."""
-    return {"happening": {"event": event, **fields}}
-
-
-def _log_to_stderr(log_format: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if log_format == "json" else _ConsoleFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-
-
-class _ConsoleFormatter(logging.Formatter):
-    """Time, level and message on one line."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-        self.converter = time.gmtime
-
-
-class _JsonFormatter(_ConsoleFormatter):
-    """The same as a JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One JSON object."""
-        body: dict[str, Any] = {
-            "time": self.formatTime(record, self.datefmt),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "happening", {}),
-        }
-        return json.dumps(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.serializer import Serializer
 
 from consumers.errors import (
+    CommitFailedError,
     FencedError,
     LogError,
     LogUnavailableError,
@@ -23,6 +25,7 @@ from consumers.errors import (
 )
 from consumers.kafka_settings import KafkaSettings
 from consumers.transports.kafka.options import options_for
+from consumers.transports.kafka.reasons import REASONS, HungUpError, TlsFailedError
 
 # What waits on the broker gives up after this; what is slower counts as gone.
 PATIENCE_S: Final = 8.0
@@ -132,6 +135,18 @@ def admin(at: Cluster) -> Any:
         ) from error
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for what the client calls an error, a hundred times a second, while it waits for a
+    transaction to end."""
+    return not (
+        isinstance(record.args, tuple)
+        and any(isinstance(arg, kafka_errors.UnstableOffsetCommitError) for arg in record.args)
+    )
+
+
+logging.getLogger("kafka.coordinator.consumer").addFilter(_is_news)
+
+
 ABSENT: Final = object()
 """Stands for no value in a record without a key, which the client refuses though brokers do not."""
 
@@ -147,6 +162,7 @@ def _servers(bootstrap: str) -> list[str]:
 
 def _require_listener(bootstrap: str) -> None:
     """The client itself would try for seconds, say less, and leave sockets behind."""
+    REASONS.forget()
     problems = []
     for address in _servers(bootstrap):
         host, _, port = address.rpartition(":")
@@ -177,6 +193,17 @@ def translate(error: Exception, at: Cluster) -> LogError:
         case kafka_errors.FencedInstanceIdError():
             return FencedError("another worker has taken over this one's identity", FENCED_HINT)
         case (
+            kafka_errors.CommitFailedError()
+            | kafka_errors.IllegalGenerationError()
+            | kafka_errors.UnknownMemberIdError()
+        ):
+            return CommitFailedError(
+                "the group has put this worker out and given its shards to others, since it was "
+                "stopped or too slow; its step was not committed",
+                "if it was only slow, set `kafka.session_timeout` or `kafka.max_poll_interval` "
+                "higher",
+            )
+        case (
             kafka_errors.SaslAuthenticationFailedError()
             | kafka_errors.UnsupportedSaslMechanismError()
             | kafka_errors.IllegalSaslStateError()
@@ -202,6 +229,23 @@ def translate(error: Exception, at: Cluster) -> LogError:
             | kafka_errors.InvalidRecordError()
         ):
             return RecordRefusedError(f"Kafka refused a record: {error}")
+        case TlsFailedError():
+            return LogUnavailableError(
+                f"Kafka at {at} and this client do not agree on TLS: {error}",
+                "check `kafka.security_protocol`, `kafka.ssl_cafile` and the certificate's names",
+            )
+        case HungUpError():
+            known = at.settings.security_protocol
+            return LogUnavailableError(
+                f"Kafka at {at} does not let this client in: it ends each connection before "
+                f"anything can be asked, and `kafka.security_protocol` is {known}",
+                "check `kafka.security_protocol`, `kafka.sasl_username` and the password",
+            )
+        case kafka_errors.KafkaTimeoutError() | kafka_errors.NoBrokersAvailable():
+            reason = REASONS.recent()
+            if reason is not None:
+                return translate(reason, at)
+            return LogUnavailableError(f"Kafka at {at}: {error}", _CHECK)
         case _:
             return LogUnavailableError(f"Kafka at {at}: {error}", _CHECK)
 

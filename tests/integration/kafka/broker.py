@@ -10,8 +10,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -32,46 +32,48 @@ appender.file.layout.pattern = %d %p %c %m%n
 
 @contextmanager
 def shared_kafka(folder: Path) -> Iterator[str]:
-    """HOST:PORT of one broker for all the test processes that share `folder`.
-
-    The first to come starts it, and at its end waits for the others: each user holds a shared lock.
-    """
-    address = folder / "kafka.address"
-    with (folder / "kafka.users").open("w") as users, (folder / "kafka.start").open("w") as start:
-        fcntl.flock(users, fcntl.LOCK_SH)
-        fcntl.flock(start, fcntl.LOCK_EX)
-        if address.exists():
-            fcntl.flock(start, fcntl.LOCK_UN)
-            yield address.read_text()
-            return
-        with kafka_for_tests() as bootstrap:
-            address.write_text(bootstrap)
-            fcntl.flock(start, fcntl.LOCK_UN)
-            try:
-                yield bootstrap
-            finally:
-                fcntl.flock(users, fcntl.LOCK_EX)
-                address.unlink()
-
-
-@contextmanager
-def kafka_for_tests() -> Iterator[str]:
-    """HOST:PORT of the broker in KAFKA_BOOTSTRAP_SERVERS, else of one started for the while.
-
-    Skips the test loudly on a machine without Java or the jars.
+    """HOST:PORT of the broker in KAFKA_BOOTSTRAP_SERVERS, else of one for all the test processes
+    that share `folder`: the first to come starts it, the last to go ends it, and none waits for
+    another. Skips the test loudly on a machine without Java or the jars.
     """
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if given:
         yield given
         return
-    with broker_of_its_own() as broker:
-        yield broker.bootstrap
+    home, note = folder / "kafka", folder / "kafka.started"
+    with (folder / "kafka.users").open("w") as users, (folder / "kafka.door").open("w") as door:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_SH)
+        if not note.exists():
+            note.write_text(_start_for_all(home))
+        bootstrap, pid = note.read_text().split()
+        fcntl.flock(door, fcntl.LOCK_UN)
+        try:
+            yield bootstrap
+        finally:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            # Held by nobody else: this is the last one.
+            with suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.kill(int(pid), signal.SIGKILL)
+                note.unlink()
+                shutil.rmtree(home, ignore_errors=True)
+
+
+def _start_for_all(home: Path) -> str:
+    """Address and process of a broker that no single process owns."""
+    require_tools()
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    broker = Broker(home)
+    broker.start()
+    return f"{broker.bootstrap} {broker.give_away()}"
 
 
 @contextmanager
 def broker_of_its_own() -> Iterator[Broker]:
     """A broker that is started for the while, and that a test may kill."""
-    _require_tools()
+    require_tools()
     with tempfile.TemporaryDirectory(prefix="driftline-kafka-") as folder:
         broker = Broker(Path(folder))
         try:
@@ -83,18 +85,32 @@ def broker_of_its_own() -> Iterator[Broker]:
 
 
 class Broker:
-    """One node that is broker and controller; what it has written survives its death."""
+    """One node that is broker and controller; what it has written survives its death.
 
-    def __init__(self, folder: Path) -> None:
+    `properties` are set beside ours, or in their place; one that begins with `+` is added to ours.
+    `format_options` are for the tool that makes its storage.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        properties: Mapping[str, str] | None = None,
+        format_options: tuple[str, ...] = (),
+    ) -> None:
         self._folder = folder
-        self._port, controller_port = _free_port(), _free_port()
+        self._port, controller_port = free_port(), free_port()
         self._properties = folder / "server.properties"
-        self._properties.write_text(_properties(folder, self._port, controller_port))
+        ours = dict(
+            line.split("=", 1) for line in _properties(folder, self._port, controller_port).split()
+        )
+        for name, value in (properties or {}).items():
+            ours[name] = ours[name] + value[1:] if value.startswith("+") else value
+        self._properties.write_text("".join(f"{name}={value}\n" for name, value in ours.items()))
         (folder / "log4j2.properties").write_text(_LOG4J.format(folder=folder))
         self._process: subprocess.Popen[bytes] | None = None
         storage = ("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAQACAAAAAAAAAAA")
         subprocess.run(
-            (*self._java(), *storage, "-c", str(self._properties)),
+            (*self._java(), *storage, "-c", str(self._properties), *format_options),
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -122,6 +138,14 @@ class Broker:
             self._process.wait()
             self._process = None
 
+    def give_away(self) -> int:
+        """Its process's id, for whoever is to end it; this object has no part in it any more."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        # Or it would warn, when it is dropped, that the process still runs.
+        process.returncode = 0
+        return process.pid
+
     def stop(self) -> None:
         """Makes it silent: it takes connections and answers nothing."""
         assert self._process is not None
@@ -143,7 +167,8 @@ class Broker:
         )
 
 
-def _require_tools() -> None:
+def require_tools() -> None:
+    """Skips the test loudly on a machine without Java or the jars."""
     if shutil.which("java") is None:
         pytest.skip("NO KAFKA TESTS: this machine has no java")
     if not any(LIBS.glob("kafka_*.jar")):
@@ -192,7 +217,8 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, output: Path) -> None
     raise AssertionError(f"no Kafka within {START_S} s: {output.read_text()}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
