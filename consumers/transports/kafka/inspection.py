@@ -8,6 +8,7 @@ from typing import Any, Final
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from consumers.errors import LogUnavailableError
 from consumers.inspection import (
     BrokerFacts,
     GroupFacts,
@@ -28,6 +29,7 @@ from consumers.transports.kafka.client import (
     translated,
 )
 
+_NOBODY: Final = "Dead"
 _INTERNAL: Final = ("__consumer_offsets", "__transaction_state")
 
 # The request, its least version, and what that gives; named after the first Kafka that has it.
@@ -109,6 +111,12 @@ class KafkaInspection:
         with translated(self._at):
             connected = self._connected()
             found = patiently(lambda: connected.describe_groups([self._service]))[self._service]
+        # Before anybody joined there is none, which newer brokers call an error.
+        if found["error"] is not None and found["group_state"] != _NOBODY:
+            raise LogUnavailableError(
+                f"the coordinator of the group {self._service} does not answer: {found['error']}",
+                "look at the brokers' logs",
+            )
         return GroupFacts(
             self._service,
             found["group_state"],

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import (
     ACL,
@@ -23,35 +20,11 @@ from kafka.admin import (
 from kafka.errors import KafkaConnectionError
 
 from consumers.inspection import Right
-from tests.integration.kafka.broker import LIBS, Broker
+from tests.integration.kafka.broker import Broker, free_port, require_tools
 from tests.integration.kafka.doctor.patient import wait_until
 
 PASSWORD = "correct-horse"
 USERS = ("worker", "reader", "nobody")
-
-# Later lines of a file win. The brokers' sessions outlast pauses of a busy machine.
-_BOTH = """
-advertised.listeners=PLAINTEXT://{own},GUARDED://{guarded}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:SASL_PLAINTEXT
-inter.broker.listener.name=PLAINTEXT
-sasl.enabled.mechanisms=PLAIN
-listener.name.guarded.plain.sasl.jaas.config=\\
- org.apache.kafka.common.security.plain.PlainLoginModule required {users};
-authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS
-offsets.topic.replication.factor=2
-transaction.state.log.replication.factor=2
-"""
-_FIRST = """
-listeners=PLAINTEXT://{own},GUARDED://{guarded},CONTROLLER://{at}
-broker.session.timeout.ms=5000
-"""
-_SECOND = """
-process.roles=broker
-node.id=2
-controller.quorum.voters=1@{at}
-listeners=PLAINTEXT://{own},GUARDED://{guarded}
-"""
 
 _KINDS = {
     "topic": ResourceType.TOPIC,
@@ -89,14 +62,16 @@ class Cluster:
     def lose_second(self) -> None:
         """Kills the second broker, and waits until the first one knows."""
         self._second.kill()
-        self._wait_for(alive=1)
+        self.wait_for(alive=1)
 
     def find_second(self) -> None:
         """Starts it, and waits until the first one knows."""
         self._second.start()
-        self._wait_for(alive=2)
+        self.wait_for(alive=2)
 
-    def _wait_for(self, alive: int) -> None:
+    def wait_for(self, alive: int) -> None:
+        """Waits until the first one knows so many to be alive."""
+
         def are_there() -> bool:
             # A client may ask the dead one.
             with suppress(KafkaConnectionError):
@@ -114,35 +89,56 @@ class Cluster:
 @contextmanager
 def two_brokers(folder: Path) -> Iterator[Cluster]:
     """Starts them for the while; on a machine without Java the test is skipped loudly."""
-    if shutil.which("java") is None or not any(LIBS.glob("kafka_*.jar")):
-        pytest.skip("NO KAFKA TESTS: they need java and the jars of `make test-tools`")
-    homes = folder / "first", folder / "second"
-    for home in homes:
-        home.mkdir()
+    require_tools()
+    guarded, other, quorum = [f"127.0.0.1:{free_port()}" for _ in range(3)]
     with ThreadPoolExecutor() as threads:
-        first, second = threads.map(Broker, homes)
-    guarded = _free_address()
-    (voters,) = [line for line in _lines(homes[0]) if line.startswith("controller.quorum.voters=")]
-    known = {
-        "at": voters.split("@")[1],
-        "users": " ".join(f'user_{user}="{PASSWORD}"' for user in USERS),
-    }
-    _add(homes[0], (_BOTH + _FIRST).format(own=first.bootstrap, guarded=guarded, **known))
-    other = _free_address()
-    _add(homes[1], (_BOTH + _SECOND).format(own=second.bootstrap, guarded=other, **known))
-    # It was formatted as the first node of a cluster of that id.
-    identity = homes[1] / "logs" / "meta.properties"
-    identity.write_text(identity.read_text().replace("node.id=1", "node.id=2"))
+        first, second = threads.map(
+            lambda made: Broker(_home(folder, made[0]), _properties(quorum, *made[1:])),
+            [
+                ("first", guarded, {"listeners": f"+,GUARDED://{guarded},QUORUM://{quorum}"}),
+                ("second", other, {"process.roles": "broker", "node.id": "2"}),
+            ],
+        )
     try:
         with ThreadPoolExecutor() as threads:
             list(threads.map(Broker.start, (first, second)))
         cluster = Cluster(first.bootstrap, guarded, second)
-        cluster._wait_for(alive=2)
+        cluster.wait_for(alive=2)
         yield cluster
     finally:
         # Nothing of it is kept, so nothing need be flushed.
         first.kill()
         second.kill()
+
+
+def _home(folder: Path, name: str) -> Path:
+    home = folder / name
+    home.mkdir()
+    return home
+
+
+def _properties(quorum: str, guarded: str, own: Mapping[str, str]) -> dict[str, str]:
+    """What both have and one has alone. The first is the controller, at an address that both know;
+    what a test's broker has for that otherwise is one more listener here."""
+    users = " ".join(f'user_{user}="{PASSWORD}"' for user in USERS)
+    login = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    return {
+        "controller.quorum.voters": f"1@{quorum}",
+        "controller.listener.names": "QUORUM",
+        "listeners": f"+,GUARDED://{guarded}",
+        "advertised.listeners": f"+,GUARDED://{guarded}",
+        "listener.security.protocol.map": "+,QUORUM:PLAINTEXT,GUARDED:SASL_PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.guarded.plain.sasl.jaas.config": f"{login} required {users};",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+        "offsets.topic.replication.factor": "2",
+        "transaction.state.log.replication.factor": "2",
+        # Longer than the pauses of a busy machine.
+        "broker.session.timeout.ms": "5000",
+        **own,
+    }
 
 
 def _acl(user: str, right: Right) -> Any:
@@ -156,18 +152,3 @@ def _acl(user: str, right: Right) -> Any:
             _KINDS[right.kind], right.name.removesuffix("*"), ACLResourcePatternType[pattern]
         ),
     )
-
-
-def _lines(home: Path) -> list[str]:
-    return (home / "server.properties").read_text().splitlines()
-
-
-def _add(home: Path, settings: str) -> None:
-    with (home / "server.properties").open("a") as file:
-        file.write(settings)
-
-
-def _free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
