@@ -13,13 +13,14 @@ WORKER: Final = "a worker"
 
 
 class BrokerFacts(NamedTuple):
-    """One broker; `lacks` is what it is too old for, in words, and `fenced` one that is away."""
+    """One broker; `lacks` is what it is too old for, in words; of one that is `away` no more is
+    known."""
 
     number: int
     address: str
     version: str
     lacks: tuple[str, ...] = ()
-    fenced: bool = False
+    away: bool = False
 
 
 class PartitionFacts(NamedTuple):

@@ -9,9 +9,7 @@ from consumers.inspection import BrokerFacts, Inspection, PartitionFacts, TopicF
 from consumers.transport import TOPICS
 from stream.checks.finding import Finding, listed
 
-LEADERLESS: Final = "no broker leads"
-"""How a finding begins after which each look at the log would be waited for in vain."""
-
+_LEADERLESS: Final = "no broker leads"
 _INSYNC: Final = "min.insync.replicas"
 
 
@@ -25,7 +23,7 @@ def judge_brokers(brokers: Iterable[BrokerFacts]) -> Iterator[Finding]:
     here = []
     for broker in brokers:
         where = f"broker {broker.number} at {broker.address}"
-        if broker.fenced:
+        if broker.away:
             yield Finding("brokers", "warning", f"{where} is away", "start it, or look at its log")
         elif broker.lacks:
             yield Finding(
@@ -66,6 +64,11 @@ def check_topics(cluster: Inspection) -> Iterator[Finding]:
         yield from _copies(cluster, seen)
 
 
+def is_unreadable(finding: Finding) -> bool:
+    """Whether a finding of `check_topics` means that whoever reads the log now waits in vain."""
+    return finding.check == "replicas" and finding.detail.startswith(_LEADERLESS)
+
+
 def _copies(cluster: Inspection, topics: Mapping[str, TopicFacts]) -> Iterator[Finding]:
     settings = cluster.settings()
     ours = sorted(topics.values(), key=lambda topic: topic.name)
@@ -100,7 +103,7 @@ def _without_leader(topics: Iterable[TopicFacts]) -> Iterator[Finding]:
         yield Finding(
             "replicas",
             "problem",
-            f"{LEADERLESS} {listed(dead)}: nothing is read or written there",
+            f"{_LEADERLESS} {listed(dead)}: nothing is read or written there",
             "start the brokers that have them; what the log holds is checked when they are back",
         )
 

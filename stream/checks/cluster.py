@@ -11,7 +11,7 @@ from consumers.inspection import Inspection
 from consumers.transport import Log
 from consumers.transports import open_inspection
 from learners.snapshots.archive import SnapshotArchive
-from stream.checks.brokers import LEADERLESS, check_brokers, check_topics
+from stream.checks.brokers import check_brokers, check_topics, is_unreadable
 from stream.checks.clocks import check_clocks
 from stream.checks.finding import Finding
 from stream.checks.group import check_group
@@ -45,7 +45,7 @@ def check_cluster(cluster: Inspection) -> Generator[Finding, None, bool]:
     readable = True
     for finding in told("topics", lambda: check_topics(cluster)):
         yield finding
-        readable &= finding.check != "replicas" or not finding.detail.startswith(LEADERLESS)
+        readable = readable and not is_unreadable(finding)
     yield from told("settings", lambda: check_settings(cluster))
     yield from told("rights", lambda: check_rights(cluster))
     return readable
@@ -62,10 +62,8 @@ def check_log_of_cluster(
     shards = log.partitions()
     if archive is not None:
         for shard in range(shards):
-            yield from told(
-                "retention",
-                partial(_retention, cluster, log, shard, archive, now_ms),
-            )
+            ask = partial(_retention, cluster, log, shard, archive, now_ms)
+            yield from told("retention", ask)
     yield from told("keys", lambda: check_keys(configuration, log))
     yield from told("transactions", lambda: check_transactions(cluster, now_ms))
     yield from told("clocks", lambda: check_clocks(cluster.settings(), log, now_ms))

@@ -39,11 +39,11 @@ VISIBLE_S: Final = 30.0
 FENCED_HINT: Final = (
     "give every worker an instance or a slot of its own: `kafka.instance`, `kafka.slot`"
 )
+_CHECK: Final = "check `log:`, `kafka:` and that the broker is up"
+
 _AGAIN_S: Final = 0.1
 
 T = TypeVar("T")
-
-_CHECK: Final = "check `log:`, `kafka:` and that the broker is up"
 
 _CONNECTION: Final[dict[str, Any]] = {
     "bootstrap_timeout_ms": PATIENCE_MS,
@@ -125,14 +125,7 @@ def writer(at: Cluster, transactional_id: str) -> Any:
 def admin(at: Cluster) -> Any:
     """A client for topics; raises `LogUnavailableError` at once where nobody listens."""
     _require_listener(at.bootstrap)
-    try:
-        return KafkaAdminClient(**at.options(KafkaAdminClient, **_CONNECTION))
-    except kafka_errors.KafkaTimeoutError as error:
-        # The client tries again whatever the reason was, and keeps it to itself.
-        raise LogUnavailableError(
-            f"Kafka at {at} listens, but has not let this client in for {PATIENCE_S:.0f} s",
-            "check `kafka.security_protocol`, `kafka.sasl_username`, the password and certificates",
-        ) from error
+    return KafkaAdminClient(**at.options(KafkaAdminClient, **_CONNECTION))
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -241,7 +234,7 @@ def translate(error: Exception, at: Cluster) -> LogError:
                 f"anything can be asked, and `kafka.security_protocol` is {known}",
                 "check `kafka.security_protocol`, `kafka.sasl_username` and the password",
             )
-        case kafka_errors.KafkaTimeoutError() | kafka_errors.NoBrokersAvailable():
+        case kafka_errors.KafkaTimeoutError():
             reason = REASONS.recent()
             if reason is not None:
                 return translate(reason, at)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.protocol.api_key import ApiKey
 
 from consumers.errors import LogUnavailableError
 from consumers.inspection import (
@@ -32,11 +34,11 @@ from consumers.transports.kafka.client import (
 _NOBODY: Final = "Dead"
 _INTERNAL: Final = ("__consumer_offsets", "__transaction_state")
 
-# The request, its least version, and what that gives; named after the first Kafka that has it.
+# The request, the least version of it, and what that gives, with the first Kafka that has it.
 _NEEDED: Final = (
-    ("JoinGroup", 5, "static members (Kafka 2.3)"),
-    ("OffsetFetch", 7, "positions that wait for a transaction's end (Kafka 2.5)"),
-    ("TxnOffsetCommit", 3, "commits that are refused to who lost the shard (Kafka 2.5)"),
+    (ApiKey.JoinGroup, 5, "static members (Kafka 2.3)"),
+    (ApiKey.OffsetFetch, 7, "positions that wait for a transaction's end (Kafka 2.5)"),
+    (ApiKey.TxnOffsetCommit, 3, "commits that are refused to who lost the shard (Kafka 2.5)"),
 )
 
 
@@ -61,15 +63,19 @@ class KafkaInspection:
 
     def brokers(self) -> list[BrokerFacts]:
         with translated(self._at):
-            return [
-                self._broker(found) for found in self._connected().describe_cluster()["brokers"]
-            ]
+            described = patiently(self._connected().describe_cluster)
+            return [self._broker(found) for found in described["brokers"]]
 
     def _broker(self, found: Mapping[str, Any]) -> BrokerFacts:
         number, address = found["broker_id"], f"{found['host']}:{found['port']}"
+        away = BrokerFacts(number, address, "", away=True)
         if found.get("is_fenced"):
-            return BrokerFacts(number, address, "", fenced=True)
-        said = self._connected().get_broker_version_data(number)
+            return away
+        try:
+            said = self._connected().get_broker_version_data(number)
+        except kafka_errors.KafkaConnectionError:
+            # It died just now, or this machine cannot reach that one alone.
+            return away
         version = ".".join(str(part) for part in said.broker_version)
         return BrokerFacts(number, address, version, lacks(said.api_versions))
 
@@ -83,16 +89,17 @@ class KafkaInspection:
             return self._topics(_INTERNAL)
 
     def _topics(self, names: Any) -> list[TopicFacts]:
-        found = self._connected().describe_topics(list(names))
+        found = patiently(partial(self._connected().describe_topics, list(names)))
         seen = (kafka_errors.NoError.errno, service_topics.HIDDEN)
         return [_topic(one) for one in found if one["error_code"] in seen]
 
     def settings(self) -> dict[str, dict[str, str]]:
         with translated(self._at):
-            found = self._connected().describe_configs(
-                [ConfigResource(ConfigResourceType.TOPIC, name) for name in self._names.values()],
-                config_filter="all",
-            )["topic"]
+            topics = [
+                ConfigResource(ConfigResourceType.TOPIC, name) for name in self._names.values()
+            ]
+            described = partial(self._connected().describe_configs, topics, config_filter="all")
+            found = patiently(described)["topic"]
         return {
             role: {setting: said["value"] for setting, said in found[name].items()}
             for role, name in self._names.items()
@@ -101,16 +108,18 @@ class KafkaInspection:
 
     def missing_rights(self) -> list[Right]:
         with translated(self._at):
-            return rights.missing(self._connected(), self._service, self._names)
+            ask = partial(rights.missing, self._connected(), self._service, self._names)
+            return patiently(ask)
 
     def open_transactions(self) -> list[OpenTransaction]:
         with translated(self._at):
-            return hanging.open_transactions(self._connected(), self._names)
+            ask = partial(hanging.open_transactions, self._connected(), self._names)
+            return patiently(ask)
 
     def group(self) -> GroupFacts:
         with translated(self._at):
-            connected = self._connected()
-            found = patiently(lambda: connected.describe_groups([self._service]))[self._service]
+            described = partial(self._connected().describe_groups, [self._service])
+            found = patiently(described)[self._service]
         # Before anybody joined there is none, which newer brokers call an error.
         if found["error"] is not None and found["group_state"] != _NOBODY:
             raise LogUnavailableError(
@@ -136,12 +145,9 @@ class KafkaInspection:
 
 
 def lacks(api_versions: Mapping[int, tuple[int, int]]) -> tuple[str, ...]:
-    """What a broker with these newest versions of requests is too old for."""
-    newest = {_KEYS[key]: versions[1] for key, versions in api_versions.items() if key in _KEYS}
-    return tuple([what for name, least, what in _NEEDED if newest.get(name, -1) < least])
-
-
-_KEYS: Final = {11: "JoinGroup", 9: "OffsetFetch", 28: "TxnOffsetCommit"}
+    """What a broker with these oldest and newest versions of requests is too old for."""
+    newest = {key: versions[1] for key, versions in api_versions.items()}
+    return tuple([what for key, least, what in _NEEDED if newest.get(int(key), -1) < least])
 
 
 def _topic(found: Mapping[str, Any]) -> TopicFacts:

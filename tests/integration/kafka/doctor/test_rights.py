@@ -120,7 +120,7 @@ def test_a_wrong_password_is_one_problem(cluster, tmp_path, monkeypatch):
     problems = [one for one in service.examine() if one.state == "problem"]
 
     assert [one.check for one in problems] == ["log"]
-    assert "has not let this client in" in problems[0].detail
+    assert "does not let this client in" in problems[0].detail
     assert "the password" in (problems[0].hint or "")
 
 
