@@ -7,10 +7,13 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from detectors.detection import Detection
+from detectors.detection import Detection, Severity
 
 FORMAT: Final = 1
 """The version of the message's shape."""
+
+NOTICE_SEVERITY: Final[Severity] = "critical"
+"""Of every alert about the service itself."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -94,7 +97,7 @@ def build_notice(
     evidence: dict[str, Any],
     source: tuple[str, int] | None,
 ) -> dict[str, Any]:
-    """An alert about the service itself, of kind `operations`, ready for JSON; always critical.
+    """An alert about the service itself, of kind `operations`, ready for JSON.
 
     Parameters
     ----------
@@ -119,7 +122,7 @@ def build_notice(
         ),
         "kind": "operations",
         "state": state,
-        "severity": "critical",
+        "severity": NOTICE_SEVERITY,
         "detector": detector,
         "signal": signal,
         "time": _rfc3339(time_ms),

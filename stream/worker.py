@@ -154,9 +154,7 @@ class Worker:
             self._schedule.tend(self.transport, first)
         self._poll(timeout_s)
         stepped = self._step()
-        self._telemetry.turned(self.runners)
-        if self._recoveries:
-            self._telemetry.recovering()
+        self._telemetry.turned(self.runners, is_ready=not self._recoveries)
         return stepped
 
     def _poll(self, timeout_s: float) -> None:
@@ -304,6 +302,7 @@ class Worker:
             self._clock,
             self._faults,
             behind=restored.records,
+            newest=restored.header,
         )
         for capture in restored.captures:
             checkpointer.submit(capture)

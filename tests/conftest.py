@@ -1,4 +1,5 @@
-"""Holds for every test: none of the developer's settings reach it; in CI nothing is skipped."""
+"""Holds for every test: none of the developer's settings reach it; in CI nothing is skipped; tests
+of one group run in one process."""
 
 import os
 from collections.abc import Generator
@@ -20,13 +21,17 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # pytest-xdist 3.8.0 writes a test's group to where pytest 9.2 looks for it no more.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Names each test's group where `--dist loadgroup` looks for it: behind the test's id.
+
+    pytest-xdist 3.8 does so itself, but in an attribute that pytest 9.2 no longer reads
+    (pytest-dev/pytest-xdist#1386). Without this a dear fixture is set up in every process.
+    """
+    if not config.getoption("loadgroup", default=False):
+        return
     for item in items:
-        grouped = getattr(item, "_nodeid", item.nodeid)
-        if grouped != item.nodeid:
-            item._id = type(item._id).parse(grouped)
+        if mark := item.get_closest_marker("xdist_group"):
+            item._id = item.id.parse(f"{item.nodeid}@{mark.args[0]}")
 
 
 @pytest.hookimpl(wrapper=True)

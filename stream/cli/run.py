@@ -91,7 +91,7 @@ def run_command(
             so_far = {
                 "events": parts.events,
                 "labels": parts.counters.joined,
-                "alerts": parts.counters.alerts,
+                "alerts": sum(parts.counters.alerts.values()),
                 "dead_letters": sum(parts.counters.dead_letters.values()),
             }
             log.info(

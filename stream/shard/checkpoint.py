@@ -38,6 +38,7 @@ from learners.tasks import Task
 from stream.shard.journal import Entry, engines
 from stream.shard.parts import BEFORE_ALL_MS
 from stream.shard.shard import Shard
+from stream.shard.speed import Speed
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,8 @@ class Checkpointer:
         Called with the name of each boundary that is passed.
     behind
         How many records the state is ahead of its newest snapshot already.
+    newest
+        What that one says of itself; None if there is none.
     """
 
     def __init__(
@@ -117,8 +120,10 @@ class Checkpointer:
         clock: Callable[[], float],
         faults: Callable[[str], None],
         behind: int = 0,
+        newest: SnapshotHeader | None = None,
     ) -> None:
         self.published = published
+        self.newest = newest
         self.stall = Stall()
         self._snapshots = snapshots
         self._orphans = orphans
@@ -128,15 +133,14 @@ class Checkpointer:
         self._deleting: list[Future[None]] = []
         self._records_since = behind
         self._taken_s = clock()
-        self._replay: float | None = None
+        self._speed = Speed(None if newest is None else newest.us_per_record)
+        self._put: SnapshotHeader | None = None
 
     def applied(self, records: int, seconds: float) -> None:
         """Counts what a replay from the last snapshot would have to apply again, and how long it
         would take."""
         self._records_since += records
-        if records >= 100 and seconds > 0:
-            rate = records / seconds
-            self._replay = rate if self._replay is None else 0.8 * self._replay + 0.2 * rate
+        self._speed.applied(records, seconds)
 
     def is_due(self) -> bool:
         """Whether a snapshot for recovery should be taken now."""
@@ -147,7 +151,7 @@ class Checkpointer:
                 self._snapshots.settings,
                 seconds_since=self._clock() - self._taken_s,
                 events_since=self._records_since,
-                replay_events_per_s=self._replay,
+                replay_events_per_s=self._speed.records_per_s,
             )
             is not None
         )
@@ -166,13 +170,16 @@ class Checkpointer:
         started = time.perf_counter()
         taken = self.capture(shard, journal, sequence, positions, reason, version)
         self.stall.taken_s = time.perf_counter() - started
-        self.submit(taken)
+        self._submit(taken, self._records_since)
         self._records_since = 0
         self._taken_s = self._clock()
 
     def submit(self, capture: Capture) -> None:
         """Has a capture written beside the stream, after those before it."""
-        self._writing.append(_Writing(capture, self._write(capture), self._records_since))
+        self._submit(capture, 0)
+
+    def _submit(self, capture: Capture, records: int) -> None:
+        self._writing.append(_Writing(capture, self._write(capture), records))
 
     def put(self, capture: Capture) -> SnapshotRef:
         """Writes a capture now, after those before it; the next entry has to publish them all.
@@ -187,6 +194,7 @@ class Checkpointer:
                 writing.future = self._write(writing.capture)
                 writing.future.result()
         ref, self.stall.written_s = self._write(capture).result()
+        self._put = capture.header
         self._records_since = 0
         self._taken_s = self._clock()
         return ref
@@ -221,7 +229,9 @@ class Checkpointer:
             ref = parse_key(named["key"])
             assert ref is not None, "the journal names snapshots by their keys"
             if self._writing and self._writing[0].capture.header.sequence == ref.sequence:
-                self._writing.popleft()
+                self.newest = self._writing.popleft().capture.header
+            else:
+                self.newest = self._put
             self.published.append(Published(ref, named.get("version")))
             self._faults("published")
         if entry.retired:
@@ -233,6 +243,23 @@ class Checkpointer:
                 for key in entry.retired
                 if (ref := parse_key(key)) is not None
             ]
+
+    @property
+    def behind_records(self) -> int:
+        """How many records a recovery would apply again: those since the newest snapshot that is
+        published, or since the journal's beginning."""
+        return self._records_since + sum(writing.records for writing in self._writing)
+
+    @property
+    def replay_s(self) -> float | None:
+        """How long (s) a recovery would take to apply them; None while no speed is measured."""
+        speed = self._speed.records_per_s
+        return None if speed is None else self.behind_records / speed
+
+    @property
+    def recover_within_s(self) -> float:
+        """How long (s) it may take, by the configuration."""
+        return self._snapshots.settings.recover_within.total_seconds()
 
     def wait(self) -> None:
         """Returns when nothing is being written or deleted any more."""
@@ -301,9 +328,9 @@ class Checkpointer:
     ) -> Capture:
         """The state as of entry `sequence`, complete and independent of the shard that goes on."""
         taken = capture_of(shard, journal, sequence, positions, reason, version, self.published)
-        if self._replay is None:
+        if self._speed.records_per_s is None:
             return taken
-        speed = {"us_per_record": round(1e6 / self._replay, 1)}
+        speed = {"us_per_record": round(1e6 / self._speed.records_per_s, 1)}
         return replace(taken, header=taken.header.model_copy(update=speed))
 
 

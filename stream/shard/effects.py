@@ -9,7 +9,7 @@ from typing import Any
 from consumers.dead_letters import dead_letter
 from consumers.held import Held
 from consumers.record import NewRecord, Record
-from detectors.alert import alert_id, build_alert, build_notice
+from detectors.alert import NOTICE_SEVERITY, alert_id, build_alert, build_notice
 from detectors.detection import Detection
 from detectors.policy import Suppressed
 from detectors.watch import Watch
@@ -165,7 +165,7 @@ class Effects:
         if isinstance(decision, Suppressed):
             parts.counters.alerts_suppressed += 1
             return
-        parts.counters.alerts += 1
+        parts.counters.alerts[detection.severity] += 1
         parts.digest = digest.alert(parts.digest, detection, decision.suppressed)
         if self.outputs is not None:
             message = build_alert(
@@ -184,7 +184,7 @@ class Effects:
         """Tells of something that has become of the shard itself."""
         parts, record = self.parts, self.record
         index = max(0, parts.events - 1)
-        parts.counters.alerts += 1
+        parts.counters.alerts[NOTICE_SEVERITY] += 1
         parts.digest = digest.notice(parts.digest, detector, state, index)
         if self.outputs is None:
             return

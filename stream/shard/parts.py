@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, get_args
 
 import orjson
 
@@ -16,6 +16,7 @@ from consumers.held import HeldLabels
 from consumers.pending import PendingLabels
 from consumers.seen import SeenIds
 from consumers.settings import HaltSettings, LabelsSettings
+from detectors.detection import Severity
 from detectors.policy import AlertPolicy
 from detectors.settings import AlertSettings
 from detectors.watch import Watch
@@ -49,7 +50,11 @@ PLAIN = (
 
 @dataclass(slots=True)
 class Counters:
-    """How many of what a shard has seen; labels and dead letters by what became of them."""
+    """How many of what a shard has seen; labels and dead letters by what became of them.
+
+    `alerts` names every severity from the beginning: a count that first appears as 1 is no growth
+    to whoever watches it.
+    """
 
     joined: int = 0
     corrected: int = 0
@@ -58,7 +63,9 @@ class Counters:
     held: int = 0
     never_labelled: int = 0
     pending_dropped: int = 0
-    alerts: int = 0
+    alerts: dict[Severity, int] = field(
+        default_factory=lambda: dict.fromkeys(get_args(Severity), 0)
+    )
     alerts_suppressed: int = 0
     dead_letters: dict[str, int] = field(default_factory=dict)
 

@@ -20,6 +20,7 @@ from typing import Any
 from consumers.transport import INPUTS, Log, StepCommit
 from learners.errors import KeyMissingError, SnapshotError, StoreError
 from learners.snapshots.container import Snapshot
+from learners.snapshots.header import SnapshotHeader
 from learners.snapshots.reference import SnapshotRef, parse_key
 from learners.snapshots.retention import Published, orphans
 from stream.commands import Command, ConfigCommand, Heavy, is_heavy, parse_command, waiting
@@ -53,9 +54,10 @@ OnProgress = Callable[[int, int], None]
 class Restored:
     """A shard as of its last journal entry, and how it came about.
 
-    `snapshot` is the sequence that the replay started from (None: entry 0); `entries` and `records`
-    (with commands and ticks) are what was replayed. `announce` holds what the next entry has to
-    say, such as engines that changed; `captures` are versions that were cut and not yet written.
+    `snapshot` is the sequence that the replay started from (None: entry 0), and `header` what that
+    snapshot says of itself; `entries` and `records` (with commands and ticks) were replayed.
+    `announce` holds what the next entry has to say, such as engines that changed; `captures` are
+    versions that were cut and not yet written.
     `founding` is to be committed before anything is read: a journal that did not exist.
     `divergence` is what the next entry has to accept.
     """
@@ -75,6 +77,7 @@ class Restored:
     last: Entry
     founding: StepCommit | None = None
     divergence: Divergence | None = None
+    header: SnapshotHeader | None = None
 
 
 def restore(
@@ -151,6 +154,7 @@ def restore(
         seconds=time.perf_counter() - started,
         last=last,
         divergence=comparison.result(CHAMPION),
+        header=None if base is None else base.header,
     )
 
 

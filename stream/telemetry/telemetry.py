@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -20,6 +21,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from detectors.detection import Severity
 from stream.shard.journal import engines
 from stream.shard.parts import BEFORE_ALL_MS
 from stream.shard.runner import ShardRunner
@@ -37,12 +39,12 @@ class _Sample:
     events: int
     labels: int
     joined: int
-    alerts: int
+    alerts: dict[Severity, int]
     suppressed: int
     not_learnt: int
     dead_letters: dict[str, int]
     left: dict[str, int]
-    clock_ms: int
+    clock_s: float | None
     sequence: int
     version: int
     pending: int
@@ -51,22 +53,27 @@ class _Sample:
     is_suspended: bool
     stall_s: float
     write_s: float
+    newest_s: float | None
+    behind_records: int
+    replay_s: float | None
+    within_s: float
 
     @classmethod
     def of(cls, runner: ShardRunner) -> _Sample:
         """What a shard's runner says now: under 10 µs a turn."""
-        parts, stall = runner.shard.parts, runner.checkpointer.stall
+        parts, checkpointer = runner.shard.parts, runner.checkpointer
+        stall, newest = checkpointer.stall, checkpointer.newest
         counters = parts.counters
         return cls(
             parts.events,
             parts.labels,
             counters.joined,
-            counters.alerts,
+            dict(counters.alerts),
             counters.alerts_suppressed,
             counters.not_learnt,
             dict(counters.dead_letters),
             runner.admission.left(runner.positions),
-            parts.clock_ms,
+            None if parts.clock_ms == BEFORE_ALL_MS else parts.clock_ms / 1000,
             runner.sequence,
             parts.versions.current,
             len(parts.pending),
@@ -75,6 +82,10 @@ class _Sample:
             parts.updates.suspended is not None,
             stall.taken_s,
             stall.written_s,
+            None if newest is None or newest.created_ms is None else newest.created_ms / 1000,
+            checkpointer.behind_records,
+            checkpointer.replay_s,
+            checkpointer.recover_within_s,
         )
 
 
@@ -117,10 +128,10 @@ class Telemetry(Collector):
         self._steps[bisect_left(STEP_BOUNDS_S, seconds)] += 1
         self._steps_s += seconds
 
-    def turned(self, runners: Mapping[int, ShardRunner]) -> None:
-        """A turn is done; every shard that the worker owns is among the runners."""
+    def turned(self, runners: Mapping[int, ShardRunner], *, is_ready: bool) -> None:
+        """A turn is done; if ready, every shard that the worker owns is among the runners."""
         self._samples = {shard: _Sample.of(runner) for shard, runner in runners.items()}
-        self._is_ready = True
+        self._is_ready = is_ready
         self.beat()
 
     @property
@@ -147,6 +158,9 @@ class Telemetry(Collector):
         )
         build.add_metric([*own, *info.values()], 1)
         yield build
+        ready = GaugeMetricFamily("driftline_ready", "1 if /readyz is 200.", labels=["service"])
+        ready.add_metric(own, float(self._is_ready))
+        yield ready
         yield from self._counters(samples)
         yield from self._gauges(samples)
         steps = HistogramMetricFamily(
@@ -167,7 +181,6 @@ class Telemetry(Collector):
             ("events", "Events read.", lambda one: one.events),
             ("labels", "Labels read.", lambda one: one.labels),
             ("labels_joined", "Labels joined to their events.", lambda one: one.joined),
-            ("alerts", "Alerts written.", lambda one: one.alerts),
             ("alerts_suppressed", "Alerts kept back.", lambda one: one.suppressed),
             ("not_learnt", "Updates that were left out.", lambda one: one.not_learnt),
         ]
@@ -178,16 +191,21 @@ class Telemetry(Collector):
             for shard, sample in samples.items():
                 counter.add_metric([self._service, str(shard)], value_of(sample))
             yield counter
-        dead = CounterMetricFamily(
-            "driftline_dead_letters_total", "Dead letters.", labels=["service", "shard", "reason"]
-        )
-        for shard, sample in samples.items():
-            for reason, count in sample.dead_letters.items():
-                dead.add_metric([self._service, str(shard), reason], count)
-        yield dead
+        apart: list[tuple[str, str, str, Callable[[_Sample], Mapping[Any, int]]]] = [
+            ("alerts", "severity", "Alerts written.", lambda one: one.alerts),
+            ("dead_letters", "reason", "Dead letters.", lambda one: one.dead_letters),
+        ]
+        for name, label, text, counts_of in apart:
+            counter = CounterMetricFamily(
+                f"driftline_{name}_total", text, labels=["service", "shard", label]
+            )
+            for shard, sample in samples.items():
+                for value, count in counts_of(sample).items():
+                    counter.add_metric([self._service, str(shard), value], count)
+            yield counter
 
     def _gauges(self, samples: Mapping[int, _Sample]) -> Iterator[Metric]:
-        plain: list[tuple[str, str, Callable[[_Sample], float]]] = [
+        plain: list[tuple[str, str, Callable[[_Sample], float | None]]] = [
             ("journal_entry", "The last entry committed.", lambda one: one.sequence),
             ("version", "The version that serves.", lambda one: one.version),
             ("pending_labels", "Events that wait for their label.", lambda one: one.pending),
@@ -196,24 +214,24 @@ class Telemetry(Collector):
             ("learner_suspended", "1: it learns no more.", lambda one: float(one.is_suspended)),
             ("snapshot_stall_seconds", "The last stall.", lambda one: one.stall_s),
             ("snapshot_write_seconds", "The last writing.", lambda one: one.write_s),
+            ("snapshot_timestamp_seconds", "When the newest was taken.", lambda one: one.newest_s),
+            ("snapshot_behind_records", "What a replay applies.", lambda one: one.behind_records),
+            ("snapshot_replay_seconds", "How long it would last.", lambda one: one.replay_s),
+            ("snapshot_recover_within_seconds", "How long it may.", lambda one: one.within_s),
+            ("stream_clock_seconds", "The stream's time.", lambda one: one.clock_s),
         ]
         for name, text, value_of in plain:
             gauge = GaugeMetricFamily(f"driftline_{name}", text, labels=["service", "shard"])
             for shard, sample in samples.items():
-                gauge.add_metric([self._service, str(shard)], value_of(sample))
+                if (value := value_of(sample)) is not None:
+                    gauge.add_metric([self._service, str(shard)], value)
             yield gauge
-        clock = GaugeMetricFamily(
-            "driftline_stream_clock_seconds", "The stream's time.", labels=["service", "shard"]
-        )
         lag = GaugeMetricFamily(
             "driftline_input_lag_records",
             "Records on the log and not applied.",
             labels=["service", "shard", "input"],
         )
         for shard, sample in samples.items():
-            if sample.clock_ms != BEFORE_ALL_MS:
-                clock.add_metric([self._service, str(shard)], sample.clock_ms / 1000)
             for name, left in sample.left.items():
                 lag.add_metric([self._service, str(shard), name], left)
-        yield clock
         yield lag

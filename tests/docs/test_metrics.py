@@ -9,8 +9,8 @@ from consumers.transports.memory import MemoryLog
 from stream.telemetry.telemetry import Telemetry
 from tests.docs.markdown import code_spans, tables
 from tests.house.files import ROOT
-from tests.stream.builders import T0_MS
-from tests.stream.workers import worker
+from tests.stream.builders import T0_MS, UNSCHEDULED
+from tests.stream.workers import Ticking, worker
 
 
 def test_every_metric_is_documented_with_its_type_and_labels() -> None:
@@ -20,10 +20,12 @@ def test_every_metric_is_documented_with_its_type_and_labels() -> None:
     documented = {code_spans(row[0])[0]: (row[1], set(code_spans(row[2]))) for row in table[1:]}
     log = MemoryLog()
     log.create_topics(1)
-    body = json.dumps({"id": "a", "time": T0_MS, "x": 1}).encode()
-    log.append([("events", 0, NewRecord(body)), ("events", 0, NewRecord(b"no"))])
+    # As many as make everything known: a bad one, a speed, a snapshot.
+    bodies = [json.dumps({"id": n, "time": T0_MS, "x": 1}).encode() for n in range(100)]
+    log.append([("events", 0, NewRecord(body)) for body in [*bodies, b"no"]])
     telemetry = Telemetry("shop")
-    with worker(log, None, telemetry) as one:
+    snapshots = {**UNSCHEDULED, "every_events": 1, "min_interval": "1us"}
+    with worker(log, Ticking(), telemetry, snapshots=snapshots) as one:
         one.run_until_idle()
 
     given = {}

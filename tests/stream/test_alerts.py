@@ -1,10 +1,14 @@
 """Alerts of a shard: stable ids, cooldown, severity, evidence, and where they come from."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 from river import drift
 
+from stream.shard.effects import Outputs
+from stream.shard.step import Step
+from stream.shard.updates import Place
 from tests.stream.builders import HOUR_MS, Feed, apply, of, reborn, shard
 
 JUMPS: dict[str, Any] = {"signal": "feature:x", "method": "ADWIN", "scale": "none"}
@@ -73,7 +77,7 @@ def test_within_the_cooldown_a_detector_says_nothing_more_in_the_same_direction(
     one = shard(detectors=[{"name": "x", **JUMPS}], alerts={"cooldown": cooldown})
     alerts = of("alerts", apply(one, feed))
     assert len(alerts) == sent
-    assert one.parts.counters.alerts == sent
+    assert one.parts.counters.alerts == {"info": 0, "warning": sent, "critical": 0}
     assert one.parts.counters.alerts_suppressed == 5 - sent
 
 
@@ -81,6 +85,45 @@ def test_what_was_kept_back_is_counted_in_the_next_alert():
     one = shard(detectors=[{"name": "x", **JUMPS}], alerts={"cooldown": "5h"})
     alerts = of("alerts", apply(one, jumping(1000)))
     assert {alert["evidence"]["suppressed"] for alert in alerts} == {0, 1}
+
+
+def test_alerts_are_counted_by_severity_and_the_counts_survive_a_snapshot():
+    # given: a model that is wrong, then right, then wrong in half of all cases
+    one = shard(
+        detectors=[{"name": "e", "signal": "error", "method": "ADWIN"}],
+        events={"id": "id", "time": "time", "label": "y"},
+    )
+    feed = Feed()
+    for number in range(900):
+        wrong = not 200 <= number < 400
+        feed.event(f"e{number}", number * 1000, x=1.0, y=wrong and number % 2 == 0)
+    sent = Counter(alert["severity"] for alert in of("alerts", apply(one, feed)))
+    assert set(sent) == {"info", "critical"}
+    counted = {"info": sent["info"], "warning": 0, "critical": sent["critical"]}
+    assert one.parts.counters.alerts == counted
+    assert reborn(one).parts.counters.alerts == counted
+
+
+def test_what_a_halt_and_a_suspension_tell_is_counted_as_critical():
+    # given: a learner that fails at four updates, then events that nobody can read
+    one = shard(
+        events={"id": "id", "time": "time", "label": "y"}, halt={"share": 0.5, "window": 10}
+    )
+    feed = Feed()
+    for number in range(5):
+        feed.event(f"e{number}", number * 1000, x=1.0, y=True)
+    failing = {Place("events", number): "told to fail" for number in range(4)}
+    outputs: Outputs = []
+    one.apply(Step({}, {}, (), None, feed.records, failing), outputs)
+    assert one.parts.counters.alerts == {"info": 0, "warning": 0, "critical": 1}
+    bad = Feed()
+    for number in range(5, 15):
+        bad.raw("events", b"no", number * 1000)
+    one.apply(Step({}, {}, (), None, bad.records), outputs)
+    # then each was told once, and counted once
+    assert [alert["state"] for alert in of("alerts", outputs)] == ["suspended", "halted"]
+    assert {alert["severity"] for alert in of("alerts", outputs)} == {"critical"}
+    assert one.parts.counters.alerts == {"info": 0, "warning": 0, "critical": 2}
 
 
 def test_an_improvement_does_not_hide_a_deterioration():

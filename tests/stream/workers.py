@@ -25,6 +25,14 @@ class Clock:
         return self.now_s
 
 
+class Ticking(Clock):
+    """A millisecond passes with every look, so that whatever is done takes time."""
+
+    def __call__(self) -> float:
+        self.now_s += 0.001
+        return self.now_s
+
+
 @contextmanager
 def worker(
     log: MemoryLog,

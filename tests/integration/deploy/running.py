@@ -55,6 +55,17 @@ class Deployment(NamedTuple):
     workers: dict[str, Worker]
     prometheus: str
     folder: Path
+    configuration: Configuration
+
+    def put_bad_events(self) -> None:
+        """An event that cannot be used on each partition."""
+        with open_service_log(self.configuration, create=False) as log:
+            log.append([("events", shard, NewRecord(b"no flight")) for shard in (0, 1)])
+
+    def snapshots(self) -> set[Path]:
+        """The files in the folder that the workers share."""
+        written = (self.folder / "state" / "snapshots").rglob("*")
+        return {path for path in written if path.is_file()}
 
     def ask(self, path: str, **parameters: str) -> Any:
         """The data of an answer of Prometheus's API."""
@@ -107,6 +118,8 @@ def deployed(project: dict[str, Any], prometheus: Path, folder: Path) -> Iterato
             "PYTHONHASHSEED": "0",
             "DRIFTLINE_LOG": f"kafka://{bootstrap}",
             "DRIFTLINE_SNAPSHOTS__URL": f"file:{folder}/state/snapshots",
+            "DRIFTLINE_SNAPSHOTS__EVERY_EVENTS": "100",
+            "DRIFTLINE_SNAPSHOTS__MIN_INTERVAL": "1ms",
             "DRIFTLINE_METRICS__HOST": "127.0.0.1",
             "DRIFTLINE_METRICS__PORT": "0",
         }
@@ -125,11 +138,13 @@ def deployed(project: dict[str, Any], prometheus: Path, folder: Path) -> Iterato
         address = closing.enter_context(
             prometheus_server(prometheus, services["prometheus"], addresses, folder)
         )
-        deployment = Deployment(services, workers, address, folder)
+        deployment = Deployment(services, workers, address, folder, configuration)
+        deployment.put_bad_events()
         for query, wanted in (
             ("count(count by (instance) (driftline_journal_entry))", len(WORKERS)),
             ("sum(driftline_events_total)", EVENTS + len(WORKERS)),
             ("sum(driftline_labels_joined_total)", EVENTS),
+            ("count(driftline_snapshot_timestamp_seconds)", len(WORKERS)),
         ):
             wait_for(partial(_is, deployment, query, wanted), f"{query} is not {wanted}")
         yield deployment
@@ -247,7 +262,7 @@ def _command(service: dict[str, Any]) -> list[str]:
 
 
 def _put_flights(configuration: Configuration) -> None:
-    """Flights and their labels on both partitions, and on each an event that cannot be used."""
+    """Flights and their labels on both partitions."""
     records = []
     now_ms = int(time.time() * 1000)  # the broker stamps them with now, and labels wait two days
     for number in range(EVENTS):
@@ -267,7 +282,6 @@ def _put_flights(configuration: Configuration) -> None:
         label = {"id": f"f{number}", "label": number % 4 == 0}
         for topic, value in (("events", body), ("labels", label)):
             records.append((topic, partition, NewRecord(json.dumps(value).encode())))
-    records += [("events", partition, NewRecord(b"no flight")) for partition in (0, 1)]
     with open_service_log(configuration, create=False) as log:
         log.append(records)
 

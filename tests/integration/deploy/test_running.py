@@ -136,9 +136,15 @@ def test_the_health_checks_of_compose_tell_life_from_death(deployment: Deploymen
 
 
 def test_a_worker_that_is_stopped_leaves_a_snapshot_and_its_alert_begins(deployment: Deployment):
-    # given the folder that both share, with one key beside it
+    # given the folder that both share, with one key beside it, and a state that is in no snapshot
     assert (deployment.folder / "state" / "snapshots.key").exists()
     worker = deployment.workers["worker-2"]
+    deployment.put_bad_events()
+    wait_for(
+        lambda: deployment.values("count(driftline_snapshot_behind_records > 0) == 2"),
+        "both have something to keep",
+    )
+    before = deployment.snapshots()
 
     # when compose would stop it
     worker.process.send_signal(signal.SIGTERM)
@@ -146,8 +152,7 @@ def test_a_worker_that_is_stopped_leaves_a_snapshot_and_its_alert_begins(deploym
     # then it ends well within the time that it is given, and Prometheus notices
     assert deployment.services["worker-2"]["stop_grace_period"] == "30s"
     assert worker.process.wait(timeout=30) == 0, worker.log.read_text()
-    written = (deployment.folder / "state" / "snapshots").rglob("*")
-    assert [path for path in written if path.is_file()]
+    assert deployment.snapshots() - before
     wait_for(
         lambda: deployment.values('ALERTS{alertname="DriftlineWorkerDown", alertstate="pending"}'),
         "the alert begins",

@@ -107,7 +107,7 @@ def _secured(folder: Path, port: int) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is not let in tries again and again for eight seconds otherwise."""
-    monkeypatch.setitem(client._CONNECTION, "bootstrap_timeout_ms", 2_500)
+    monkeypatch.setitem(client._CONNECTION, "bootstrap_timeout_ms", 4_000)
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])

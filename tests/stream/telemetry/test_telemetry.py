@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import urllib.error
 import urllib.request
 from typing import Any
@@ -16,20 +17,11 @@ from stream.telemetry.server import serve
 from stream.telemetry.settings import MetricsSettings
 from stream.telemetry.telemetry import SILENT_S, Telemetry
 from tests.stream.builders import T0_MS
+from tests.stream.service import Service
+from tests.stream.telemetry.told import values
 from tests.stream.workers import Clock, worker
 
 HERE = MetricsSettings(port=0)
-
-
-def values(telemetry: Telemetry) -> dict[str, Any]:
-    """Each sample by its name and its labels' values, the service's left out."""
-    return {
-        " ".join([sample.name, *(v for k, v in sample.labels.items() if k != "service")]): (
-            sample.value
-        )
-        for family in telemetry.collect()
-        for sample in family.samples
-    }
 
 
 def event(number: int) -> tuple[str, int, NewRecord]:
@@ -69,6 +61,9 @@ def test_a_worker_tells_what_it_has_done_and_what_is_left(log):
         assert told["driftline_labels_joined_total 0"] == 1
         assert told["driftline_pending_labels 0"] == len(runner.shard.parts.pending)
         assert told["driftline_dead_letters_total 0 not_json"] == 1
+        # Each severity is told from the beginning, or nobody would see the first one as growth.
+        for severity in ("info", "warning", "critical"):
+            assert told[f"driftline_alerts_total 0 {severity}"] == 0
         assert told["driftline_journal_entry 0"] == runner.sequence
         assert told["driftline_stream_clock_seconds 0"] == (T0_MS + 10) / 1000
         assert told["driftline_input_lag_records 0 events"] == 0
@@ -136,6 +131,32 @@ def test_a_worker_is_ready_once_its_shards_are_recovered_and_not_while_it_recove
     assert telemetry.shards == [0]
 
 
+def test_a_worker_that_recovers_beside_its_turns_is_not_ready_for_a_moment():
+    service = Service()
+    go_on = threading.Event()
+
+    def open_log() -> MemoryLog:
+        assert go_on.wait(60)
+        return service.log
+
+    ready = []
+
+    class Watched(Telemetry):
+        def turned(self, *of: Any, **said: Any) -> None:
+            super().turned(*of, **said)
+            ready.append((self.is_ready, values(self)["driftline_ready"]))
+
+    worker = service.start(telemetry=Watched("shop"), open_log=open_log)
+    worker.turn(0.0)
+    worker.turn(0.0)
+    go_on.set()
+    while not worker.runners:
+        worker.turn(1.0)
+
+    assert ready[:2] == [(False, 0), (False, 0)]
+    assert ready[-1] == (True, 1)
+
+
 def test_metrics_and_readiness_are_served_while_the_worker_works(log):
     log.append([event(1)])
     telemetry = Telemetry("shop")
@@ -153,6 +174,7 @@ def test_metrics_and_readiness_are_served_while_the_worker_works(log):
     assert code == 200
     assert kind.startswith("text/plain")
     assert 'driftline_events_total{service="shop",shard="0"} 1.0' in text
+    assert 'driftline_ready{service="shop"} 1.0' in text
     assert "process_resident_memory_bytes" in text
     assert nothing[0] == 404
     with pytest.raises(urllib.error.URLError):
