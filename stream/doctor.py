@@ -1,4 +1,5 @@
-"""What is wrong with a service, or soon will be: its log, its journals, its snapshots, its disks.
+"""What is wrong with a service, or soon will be: its log and the brokers that have it, its
+journals, its snapshots, its disks.
 
 Each check reads and gives findings; none changes anything, but for one object that is put into the
 store under a name of its own and deleted again. It works whether a worker runs or not.
@@ -7,10 +8,11 @@ store under a name of its own and deleted again. It works whether a worker runs 
 from __future__ import annotations
 
 import shutil
+import time
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 from consumers.errors import ConsumersError, TopicsMissingError
 from consumers.merge import MERGED
@@ -20,6 +22,8 @@ from learners.snapshots.archive import SnapshotArchive
 from learners.snapshots.keyfile import open_keyring
 from learners.snapshots.opening import local_folder, open_store
 from learners.snapshots.store import SnapshotStore
+from stream.checks.cluster import check_cluster, check_log_of_cluster, inspected
+from stream.checks.finding import Finding, State
 from stream.configuration import Configuration, difference
 from stream.errors import StreamError
 from stream.history import History
@@ -28,27 +32,24 @@ from stream.shard import journal
 from stream.shard.effects import RESUME_HINT
 from stream.shard.halting import Halted
 
-State = Literal["ok", "warning", "problem"]
-
 SCARCE_BYTES: Final = 1_000_000_000
 SCARCE_SHARE: Final = 0.05
 
 
-class Finding(NamedTuple):
-    """What one check found; `hint` says what to do, where anything is to be done."""
-
-    check: str
-    state: State
-    detail: str
-    hint: str | None = None
-
-
-def examine(configuration: Configuration) -> Iterator[Finding]:
-    """All findings about a service, in the order in which one would look."""
+def examine(configuration: Configuration, now_ms: int | None = None) -> Iterator[Finding]:
+    """All findings about a service, in the order in which one would look; `now_ms` is the time
+    that ages are told against, that of the call if it is left out."""
+    if now_ms is None:
+        now_ms = time.time_ns() // 1_000_000
     yield from _disks(configuration)
     archive = yield from _snapshots(configuration)
     try:
-        with open_service_log(configuration, create=False) as log:
+        with (
+            inspected(configuration) as cluster,
+            open_service_log(configuration, create=False) as log,
+        ):
+            if cluster is not None and not (yield from check_cluster(cluster)):
+                return
             yield from _log(configuration, log)
             history = history_of(log)
             yield from _configuration(configuration, history)
@@ -56,6 +57,8 @@ def examine(configuration: Configuration) -> Iterator[Finding]:
             yield from _commands(history)
             for shard in range(history.shards):
                 yield from _shard(configuration, log, shard, archive)
+            if cluster is not None:
+                yield from check_log_of_cluster(cluster, configuration, log, archive, now_ms)
     except TopicsMissingError as error:
         yield Finding("log", "warning", str(error), "driftline topics create, or run it")
     except (ConsumersError, StreamError) as error:

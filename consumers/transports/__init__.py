@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from consumers.errors import SettingsError
+from consumers.inspection import Inspection
 from consumers.kafka_settings import KafkaSettings
 from consumers.transport import TOPICS, Log, Transport
 from consumers.transports.memory import MemoryLog
@@ -55,6 +56,21 @@ def open_transport(
     from consumers.transports.kafka import KafkaTransport
 
     return KafkaTransport(place, service, topics, kafka)
+
+
+def open_inspection(
+    url: str,
+    service: str,
+    topics: Mapping[str, str] = _AS_THEY_ARE,
+    kafka: KafkaSettings | None = None,
+) -> Inspection | None:
+    """What the log's cluster says of itself; None for a log that is no cluster's."""
+    scheme, place = _parse(url, topics)
+    if scheme != "kafka":
+        return None
+    from consumers.transports.kafka.inspection import KafkaInspection
+
+    return KafkaInspection(place, service, topics, kafka)
 
 
 def _parse(url: str, topics: Mapping[str, str]) -> tuple[str, str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka import errors as kafka_errors
@@ -39,6 +40,10 @@ FENCED_HINT: Final = (
     "give every worker an instance or a slot of its own: `kafka.instance`, `kafka.slot`"
 )
 _CHECK: Final = "check `log:`, `kafka:` and that the broker is up"
+
+_AGAIN_S: Final = 0.1
+
+T = TypeVar("T")
 
 _CONNECTION: Final[dict[str, Any]] = {
     "bootstrap_timeout_ms": PATIENCE_MS,
@@ -229,7 +234,7 @@ def translate(error: Exception, at: Cluster) -> LogError:
                 f"anything can be asked, and `kafka.security_protocol` is {known}",
                 "check `kafka.security_protocol`, `kafka.sasl_username` and the password",
             )
-        case kafka_errors.KafkaTimeoutError() | kafka_errors.NoBrokersAvailable():
+        case kafka_errors.KafkaTimeoutError():
             reason = REASONS.recent()
             if reason is not None:
                 return translate(reason, at)
@@ -242,6 +247,24 @@ def root(error: Exception) -> Exception:
     """What a failed producer first failed of: it wraps that in each later error."""
     causes = [cause for cause in error.args if isinstance(cause, Exception)]
     return root(causes[0]) if causes else error
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """What `ask` gives; asks again, up to `PATIENCE_S`, while a coordinator is being chosen, or
+    where the client has just asked the one broker that is away."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return ask()
+        except (
+            kafka_errors.CoordinatorNotAvailableError,
+            kafka_errors.CoordinatorLoadInProgressError,
+            kafka_errors.NotCoordinatorError,
+            kafka_errors.KafkaConnectionError,
+        ):
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def close_quietly(client: Any, **how: float) -> None:

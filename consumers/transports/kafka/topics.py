@@ -18,6 +18,9 @@ _OF_INPUTS: Final = _KEPT | {
 }
 _OF_STATUS: Final = {"cleanup.policy": "compact"}
 
+HIDDEN: Final = kafka_errors.TopicAuthorizationFailedError.errno
+"""What the broker says of a topic that this user may not see, whether it is there or not."""
+
 
 def real_names(service: str, topics: Mapping[str, str]) -> dict[str, str]:
     """Role → the broker's name for its topic; raises `SettingsError` for one name of two roles."""
@@ -75,16 +78,26 @@ def _require_equal(counts: Mapping[str, int], names: Mapping[str, str], partitio
     other = [f"{names[role]} has {count}" for role, count in counts.items() if count != partitions]
     if other:
         raise PartitionCountError(
-            f"all topics have {partitions} partitions, for ever; {', '.join(other)}"
+            f"all topics have {partitions} partitions, for ever; {', '.join(other)}",
+            "make topics under another `name:` and begin there from the old snapshots: "
+            "driftline topics create --from",
         )
 
 
 def _counts(admin: Any, names: Mapping[str, str]) -> dict[str, int]:
-    """Role → partitions, of the topics that exist."""
+    """Role → partitions, of the topics that exist.
+
+    Raises the client's error for those that this user may not see: nobody tells it whether they
+    are there.
+    """
     roles = {name: role for role, name in names.items()}
+    found = admin.describe_topics(list(names.values()))
+    hidden = [topic["name"] for topic in found if topic["error_code"] == HIDDEN]
+    if hidden:
+        raise kafka_errors.TopicAuthorizationFailedError(", ".join(hidden))
     return {
         roles[topic["name"]]: len(topic["partitions"])
-        for topic in admin.describe_topics(list(names.values()))
+        for topic in found
         if topic["error_code"] == kafka_errors.NoError.errno
     }
 

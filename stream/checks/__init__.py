@@ -1,0 +1,1 @@
+"""What the doctor checks on a cluster, one module a question; each reads, and gives findings."""
