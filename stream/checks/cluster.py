@@ -61,9 +61,8 @@ def check_log_of_cluster(
     """What needs the log's records, or the shards that there are."""
     shards = log.partitions()
     if archive is not None:
-        for shard in range(shards):
-            ask = partial(_retention, cluster, log, shard, archive, now_ms)
-            yield from told("retention", ask)
+        ask = partial(_retention, cluster, log, archive, now_ms)
+        yield from told("retention", ask)
     yield from told("keys", lambda: check_keys(configuration, log))
     yield from told("transactions", lambda: check_transactions(cluster, now_ms))
     yield from told("clocks", lambda: check_clocks(cluster.settings(), log, now_ms))
@@ -71,9 +70,11 @@ def check_log_of_cluster(
 
 
 def _retention(
-    cluster: Inspection, log: Log, shard: int, archive: SnapshotArchive, now_ms: int
+    cluster: Inspection, log: Log, archive: SnapshotArchive, now_ms: int
 ) -> Iterator[Finding]:
-    yield from check_retention(cluster.settings(), log, shard, archive, now_ms)
+    settings = cluster.settings()
+    for shard in range(log.partitions()):
+        yield from check_retention(settings, log, shard, archive, now_ms)
 
 
 def told(check: str, find: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

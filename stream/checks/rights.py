@@ -33,6 +33,6 @@ def _hint(operation: str, kind: str, rights: Iterable[Right]) -> str:
     pattern = " --resource-pattern-type prefixed" if prefix else ""
     granted = "".join(part.capitalize() for part in operation.split("_"))
     return (
-        f"kafka-acls.sh --add --allow-principal User:NAME --operation {granted} "
-        f"{resources}{pattern}"
+        "kafka-acls.sh --bootstrap-server HOST:PORT --add --allow-principal User:NAME "
+        f"--operation {granted} {resources}{pattern}"
     )

@@ -16,7 +16,10 @@ RECORD_BYTES: Final = 1_000_000
 
 Settings = Mapping[str, Mapping[str, str]]
 
-_ALTER: Final = "kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config "
+_ALTER: Final = (
+    "kafka-configs.sh --bootstrap-server HOST:PORT --alter --entity-type topics "
+    "--entity-name TOPIC --add-config "
+)
 
 
 def check_settings(cluster: Inspection) -> Iterator[Finding]:
@@ -55,7 +58,7 @@ def _compacted(names: Mapping[str, str], settings: Settings) -> Iterator[Finding
         yield Finding(
             "settings",
             "problem",
-            f"{listed(found)} is compacted: of each key only the newest record stays, so a replay "
+            f"compaction keeps only the newest record of each key in {listed(found)}: a replay "
             "comes out differently",
             f"{_ALTER}cleanup.policy=delete",
         )
@@ -95,7 +98,8 @@ def _by_size(names: Mapping[str, str], settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "settings",
             "warning",
-            f"{listed(found)} is deleted by size, whatever a replay still needs: a burst is enough",
+            f"records are deleted by size, whatever a replay still needs, from {listed(found)}: a "
+            "burst is enough",
             f"{_ALTER}retention.bytes=-1, and keep it by time",
         )
 
@@ -157,7 +161,7 @@ def _ahead(names: Mapping[str, str], settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "settings",
             "warning",
-            f"{listed(found)} takes records stamped more than {span(MAX_AHEAD_MS)} ahead: one such "
-            "record moves the clock, and ends the wait for every label",
+            f"records stamped more than {span(MAX_AHEAD_MS)} ahead are taken by {listed(found)}: "
+            "one such record moves the clock, and ends the wait for every label",
             f"{_ALTER}message.timestamp.after.max.ms={MAX_AHEAD_MS}",
         )

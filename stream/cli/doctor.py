@@ -12,9 +12,11 @@ from stream.doctor import examine
 def doctor_command(
     config: options.ConfigOption = None, as_json: options.JsonOption = False
 ) -> None:
-    """Check a service: disks, store, key, log, journals, snapshots; exit code 2 if one is wrong.
+    """Check a service: disks, store, key, log, journals, snapshots; on Kafka the cluster too.
 
-    It changes nothing, and works beside a worker. Example: driftline doctor -c flights.yaml
+    Exit code 2 if anything is wrong. It changes nothing, and works beside a worker.
+
+    Example: driftline doctor -c flights.yaml
     """
     found = list(examine(load_file(config)))
     wrong = any(finding.state == "problem" for finding in found)

@@ -142,6 +142,15 @@ def test_one_copy_is_a_warning(patient):
     assert detail.startswith(f"there is one copy of {service.name}.alerts, ")
 
 
+def test_before_the_topics_are_made_there_is_nothing_to_say_of_them(kafka, tmp_path):
+    findings = Patient(tmp_path, kafka).examine()
+
+    assert not any(one.state == "problem" for one in findings)
+    assert told(findings, "topics") == told(findings, "settings") == []
+    ((state, _),) = told(findings, "log")
+    assert state == "warning"
+
+
 def test_a_topic_that_is_missing_beside_the_others_is_a_problem(patient):
     service = patient()
     with service.admin() as admin:

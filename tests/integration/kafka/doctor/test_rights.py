@@ -90,8 +90,8 @@ def test_each_right_that_is_missing_is_named_with_who_needs_it(cluster, guarded)
         assert why in said
     hints = [one.hint for one in findings if one.check == "rights"]
     assert (
-        "kafka-acls.sh --add --allow-principal User:NAME --operation Write "
-        f"--transactional-id {name}- --resource-pattern-type prefixed"
+        "kafka-acls.sh --bootstrap-server HOST:PORT --add --allow-principal User:NAME "
+        f"--operation Write --transactional-id {name}- --resource-pattern-type prefixed"
     ) in hints
     # What could not be looked at is told, and not taken for well.
     ((state, said),) = told(findings, "settings")

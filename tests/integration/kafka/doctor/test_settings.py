@@ -33,19 +33,22 @@ def test_settings_that_do_not_go_with_their_roles(patient):
     found = service.found("settings")
 
     expected = [
-        ("problem", f"{name}.events, {name}.alerts is compacted: "),
+        ("problem", "compaction keeps only the newest record of each key in "),
         ("warning", f"{name}.journal is kept for 3 h: "),
         ("warning", f"{name}.commands is kept for 3 days: "),
-        ("warning", f"{name}.labels (1,000,000,000 bytes) is deleted by size, "),
+        ("warning", "records are deleted by size, whatever a replay still needs, from "),
         ("warning", f"{name}.status is not compacted but delete: "),
         ("problem", "max.message.bytes is lower than the 262,144 of a batch for "),
         ("warning", "max.message.bytes is lower than the 1,000,000 that an event may have for "),
-        ("warning", f"{name}.events takes records stamped more than 60 min ahead: "),
+        ("warning", "records stamped more than 60 min ahead are taken by "),
     ]
     assert [state for state, _ in found] == [state for state, _ in expected]
     assert all(
         said.startswith(start) for (_, said), (_, start) in zip(found, expected, strict=True)
     )
+    assert f"key in {name}.events, {name}.alerts: " in found[0][1]
+    assert f"from {name}.labels (1,000,000,000 bytes): " in found[3][1]
+    assert f"taken by {name}.events: " in found[7][1]
     assert f"a batch for {name}.predictions (100,000): " in found[5][1]
     assert f"may have for {name}.dead-letters (500,000): " in found[6][1]
 
