@@ -29,6 +29,7 @@ from consumers.transports.kafka.client import (
     admin,
     close_quietly,
     cluster,
+    patiently,
     reader,
     translated,
 )
@@ -73,17 +74,23 @@ class KafkaLog:
 
     def create_topics(self, partitions: int) -> None:
         with translated(self._at):
-            service_topics.create(self._connected_admin(), self._names, partitions)
+            patiently(
+                lambda: service_topics.create(self._connected_admin(), self._names, partitions)
+            )
 
     def partitions(self) -> int:
         if not self._count:
             with translated(self._at):
-                self._count = service_topics.count(self._connected_admin(), self._names)
+                self._count = patiently(
+                    lambda: service_topics.count(self._connected_admin(), self._names)
+                )
         return self._count
 
     def identities(self) -> dict[str, str]:
         with translated(self._at):
-            return service_topics.identities(self._connected_admin(), self._names)
+            return patiently(
+                lambda: service_topics.identities(self._connected_admin(), self._names)
+            )
 
     def append(self, records: Sequence[tuple[str, int, NewRecord]]) -> list[int]:
         self.partitions()

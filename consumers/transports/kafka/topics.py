@@ -18,6 +18,9 @@ _OF_INPUTS: Final = _KEPT | {
 }
 _OF_STATUS: Final = {"cleanup.policy": "compact"}
 
+REPLICAS: Final = 3
+_SAFE: Final = {"min.insync.replicas": "2"}
+
 HIDDEN: Final = kafka_errors.TopicAuthorizationFailedError.errno
 """What the broker says of a topic that this user may not see, whether it is there or not."""
 
@@ -36,14 +39,19 @@ def real_names(service: str, topics: Mapping[str, str]) -> dict[str, str]:
 
 
 def create(admin: Any, names: Mapping[str, str], partitions: int) -> None:
-    """Makes the topics that are missing; raises `PartitionCountError` where others do not fit."""
+    """Makes the topics that are missing; raises `PartitionCountError` where others do not fit.
+
+    On three brokers or more each record lies on three, two of which have it before it counts: one
+    of them can be lost, and the service goes on. On fewer it is as the brokers have it by default.
+    """
     counts = _counts(admin, names)
     _require_equal(counts, names, partitions)
+    is_replicated = len(admin.describe_cluster()["brokers"]) >= REPLICAS
     missing = {
         names[role]: {
             "num_partitions": partitions,
-            "replication_factor": -1,
-            "configs": _settings(role),
+            "replication_factor": REPLICAS if is_replicated else -1,
+            "configs": _settings(role) | (_SAFE if is_replicated else {}),
         }
         for role in TOPICS
         if role not in counts
