@@ -152,6 +152,12 @@ def _log_to_stderr(log_format: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _ConsoleFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # The Kafka client tells of every connection, thirty lines a start, among which ours are lost.
+    logging.getLogger("kafka").setLevel(logging.WARNING)
+    # While a broker is away it tells of every attempt to connect, twenty lines a second; a worker
+    # says itself what cannot be reached.
+    for name in ("kafka.net", "kafka.cluster"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class _ConsoleFormatter(logging.Formatter):

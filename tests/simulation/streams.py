@@ -16,6 +16,7 @@ from consumers.record import NewRecord
 from tests.simulation.failing import cannot_predict
 
 START_MS = 1_600_000_000_000
+HOUR_MS = 3_600_000
 WRITTEN_MS = START_MS + 60 * 86_400_000
 """When a pre-written log was written: after every merge time in it."""
 
@@ -87,6 +88,18 @@ def draw_stream(
         found += _labels(rng, shard, event_id, truth, arrival, wait_ms, task)
     found.sort(key=lambda item: item[0])
     return [meant for _, meant in found]
+
+
+def ended(stream: list[Meant], wait_ms: int) -> list[Meant]:
+    """The stream, and for each of its shards one event so much later that all waits are over:
+    nothing is left for a tick, whose time would be that of this machine."""
+    last_ms = max(meant.merge_ms for meant in stream) + 10 * wait_ms
+    end_ms = last_ms + HOUR_MS - last_ms % HOUR_MS
+    value = orjson.dumps({"id": "end", "at": end_ms, "a": 0.0, "y": None})
+    return stream + [
+        Meant("events", shard, end_ms, value, "end", end_ms)
+        for shard in sorted({meant.shard for meant in stream})
+    ]
 
 
 def command(shard: int) -> Meant:

@@ -24,13 +24,12 @@ import yaml
 
 from consumers.transports.sqlite import SqliteLog
 from tests.simulation.oracle import expected
-from tests.simulation.streams import START_MS, Meant, draw_stream
+from tests.simulation.streams import Meant, draw_stream, ended
 
 pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 KILLED = -signal.SIGKILL
-HOUR_MS = 3_600_000
 WAIT_MS = 600_000
 SHARDS = 2
 BOUNDARIES = (
@@ -154,7 +153,7 @@ def driver() -> Iterator[Driver]:
 
 @pytest.fixture(scope="module")
 def stream() -> list[Meant]:
-    return _ended(
+    return ended(
         draw_stream(
             random.Random(11),
             task="binary",
@@ -162,7 +161,8 @@ def stream() -> list[Meant]:
             events=500,
             wait_ms=WAIT_MS,
             inline=True,
-        )
+        ),
+        WAIT_MS,
     )
 
 
@@ -219,7 +219,7 @@ def test_the_command_line_survives_a_kill_and_leaves_nothing_to_replay_on_sigter
     driver: Driver, tmp_path: Path
 ):
     # Given a service with a long backlog
-    stream = _ended(
+    stream = ended(
         draw_stream(
             random.Random(12),
             task="binary",
@@ -227,7 +227,8 @@ def test_the_command_line_survives_a_kill_and_leaves_nothing_to_replay_on_sigter
             events=12_000,
             wait_ms=WAIT_MS,
             inline=True,
-        )
+        ),
+        WAIT_MS,
     )
     calm = _service(tmp_path / "calm", stream)
     assert driver.life(calm, poll_size=5_000) == 0
@@ -364,25 +365,6 @@ def _service(folder: Path, stream: list[Meant], **snapshots: Any) -> Service:
         log.close()
     shutil.copy(filled, service.database)
     return service
-
-
-def _ended(stream: list[Meant]) -> list[Meant]:
-    """The stream, and for each shard one event so much later that all waits are over: nothing is
-    left for a tick, whose time would be that of this machine."""
-    last_ms = max(meant.merge_ms for meant in stream) + 10 * WAIT_MS
-    end_ms = last_ms + HOUR_MS - last_ms % HOUR_MS
-    assert end_ms > START_MS
-    return stream + [
-        Meant(
-            "events",
-            shard,
-            end_ms,
-            json.dumps({"id": "end", "at": end_ms, "a": 0.0, "y": None}).encode(),
-            "end",
-            end_ms,
-        )
-        for shard in range(SHARDS)
-    ]
 
 
 def _run(service: Service, *options: str) -> subprocess.Popen[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.serializer import Serializer
 
 from consumers.errors import (
+    CommitFailedError,
     FencedError,
     LogError,
     LogUnavailableError,
@@ -120,6 +122,18 @@ def admin(at: Cluster) -> Any:
     return KafkaAdminClient(**at.options(KafkaAdminClient, **_CONNECTION))
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for what the client calls an error, a hundred times a second, while it waits for a
+    transaction to end."""
+    return not (
+        isinstance(record.args, tuple)
+        and any(isinstance(arg, kafka_errors.UnstableOffsetCommitError) for arg in record.args)
+    )
+
+
+logging.getLogger("kafka.coordinator.consumer").addFilter(_is_news)
+
+
 ABSENT: Final = object()
 """Stands for no value in a record without a key, which the client refuses though brokers do not."""
 
@@ -164,6 +178,17 @@ def translate(error: Exception, at: Cluster) -> LogError:
             return TopicsMissingError(f"Kafka at {at} lacks a topic: {error}")
         case kafka_errors.FencedInstanceIdError():
             return FencedError("another worker has taken over this one's identity", FENCED_HINT)
+        case (
+            kafka_errors.CommitFailedError()
+            | kafka_errors.IllegalGenerationError()
+            | kafka_errors.UnknownMemberIdError()
+        ):
+            return CommitFailedError(
+                "the group has put this worker out and given its shards to others, since it was "
+                "stopped or too slow; its step was not committed",
+                "if it was only slow, set `kafka.session_timeout` or `kafka.max_poll_interval` "
+                "higher",
+            )
         case (
             kafka_errors.SaslAuthenticationFailedError()
             | kafka_errors.UnsupportedSaslMechanismError()

@@ -115,6 +115,11 @@ class KafkaTransport(KafkaLog):
             return Polled(self._batches(fetched), gained, lost, rebalancing)
 
     def _fetch(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
+        fetcher = self._consumer._fetcher
+        if not fetcher._next_partition_records:
+            # The client lays by what it has of an input that is paused, and gives it back only
+            # where this is None; left as it is, used up, the input would stay silent for ever.
+            fetcher._next_partition_records = None
         try:
             fetched: dict[TopicPartition, list[Any]] = self._consumer.poll(
                 timeout_ms=timeout_ms, max_records=max_records

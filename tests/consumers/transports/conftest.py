@@ -1,6 +1,5 @@
 """The three logs, by name."""
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,15 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.consumers.transports.worlds import MemoryWorld, UrlWorld, World, sqlite_world
-from tests.integration.kafka.broker import shared_kafka
+from tests.integration.kafka.fixtures import kafka
 
-
-@pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """HOST:PORT of a real Kafka, the same for all processes of a parallel run."""
-    own = tmp_path_factory.getbasetemp()
-    with shared_kafka(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as bootstrap:
-        yield bootstrap
+__all__ = ["kafka"]
 
 
 @pytest.fixture(

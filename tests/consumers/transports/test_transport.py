@@ -125,6 +125,23 @@ def test_a_full_input_is_not_fetched_while_others_are(world: World) -> None:
     assert worker.take(0, "events", 1) == ["event"]
 
 
+def test_an_input_that_was_full_gives_the_rest_though_no_other_has_news(world: World) -> None:
+    # given labels of which some were polled, and others that came along
+    worker = Worker(world.join()).start(0)
+    worker.drain(0)
+    texts = [str(number) for number in range(10)]
+    append(world, "labels", 0, *texts)
+    worker.poll_until(lambda: len(worker.records[0, "labels"]) > 0, max_records=4)
+
+    # when they were full while an event came, and are not any more
+    append(world, "events", 0, "event")
+    while not worker.records[0, "events"]:
+        worker.poll(full=((0, "labels"),))
+
+    # then the rest of them comes
+    assert worker.take(0, "labels", 10) == texts
+
+
 def test_a_poll_without_news_waits_as_long_as_it_may(world: World) -> None:
     worker = Worker(world.join()).start(0)
     worker.drain(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -63,48 +64,96 @@ def kafka_for_tests() -> Iterator[str]:
     if given:
         yield given
         return
+    with broker_of_its_own() as broker:
+        yield broker.bootstrap
+
+
+@contextmanager
+def broker_of_its_own() -> Iterator[Broker]:
+    """A broker that is started for the while, and that a test may kill."""
+    _require_tools()
+    with tempfile.TemporaryDirectory(prefix="driftline-kafka-") as folder:
+        broker = Broker(Path(folder))
+        try:
+            broker.start()
+            yield broker
+        finally:
+            # Nothing of it is kept, so nothing need be flushed.
+            broker.kill()
+
+
+class Broker:
+    """One node that is broker and controller; what it has written survives its death."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port, controller_port = _free_port(), _free_port()
+        self._properties = folder / "server.properties"
+        self._properties.write_text(_properties(folder, self._port, controller_port))
+        (folder / "log4j2.properties").write_text(_LOG4J.format(folder=folder))
+        self._process: subprocess.Popen[bytes] | None = None
+        storage = ("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAQACAAAAAAAAAAA")
+        subprocess.run(
+            (*self._java(), *storage, "-c", str(self._properties)),
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    @property
+    def bootstrap(self) -> str:
+        """HOST:PORT."""
+        return f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Starts it, for the first time or again; returns when it listens."""
+        output = self._folder / "output"
+        with output.open("ab") as out:
+            self._process = subprocess.Popen(
+                (*self._java(), "kafka.Kafka", str(self._properties)),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        _wait_for(self._process, self._port, output)
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """Makes it silent: it takes connections and answers nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Ends the silence."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _java(self) -> tuple[str, ...]:
+        return (
+            "java",
+            "-Xmx512m",
+            "-XX:TieredStopAtLevel=1",
+            f"-Dlog4j2.configurationFile={self._folder / 'log4j2.properties'}",
+            "-cp",
+            f"{LIBS}/*",
+        )
+
+
+def _require_tools() -> None:
     if shutil.which("java") is None:
         pytest.skip("NO KAFKA TESTS: this machine has no java")
     if not any(LIBS.glob("kafka_*.jar")):
         pytest.skip("NO KAFKA TESTS: no jars in .cache/kafka/libs; `make test-tools` fetches them")
-    with (
-        tempfile.TemporaryDirectory(prefix="driftline-kafka-") as folder,
-        _broker(Path(folder)) as bootstrap,
-    ):
-        yield bootstrap
 
 
-@contextmanager
-def _broker(folder: Path) -> Iterator[str]:
-    port, controller_port = _free_port(), _free_port()
-    properties = folder / "server.properties"
-    properties.write_text(_properties(folder, port, controller_port))
-    log4j = folder / "log4j2.properties"
-    log4j.write_text(_LOG4J.format(folder=folder))
-    java = (
-        "java",
-        "-Xmx512m",
-        "-XX:TieredStopAtLevel=1",
-        f"-Dlog4j2.configurationFile={log4j}",
-        "-cp",
-        f"{LIBS}/*",
-    )
-    storage = ("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAQACAAAAAAAAAAA")
-    subprocess.run((*java, *storage, "-c", str(properties)), check=True, stdout=subprocess.DEVNULL)
-    output = folder / "output"
-    with output.open("wb") as out:
-        process = subprocess.Popen(
-            (*java, "kafka.Kafka", str(properties)), stdout=out, stderr=subprocess.STDOUT
-        )
-    try:
-        _wait_for(process, port, output)
-        yield f"127.0.0.1:{port}"
-    finally:
-        # Nothing of it is kept, so nothing need be flushed.
-        process.kill()
-        process.wait()
-
-
+# A node that was killed takes itself for leader until its old session is over, and then has none
+# for a moment. What it aborts meanwhile for its time-out gets no markers (4.3.0: "likely deleted
+# already and hence can be skipped") and hangs for ever; so the session is shorter than that
+# interval, as it is by default: 9 s and 10 s.
 def _properties(folder: Path, port: int, controller_port: int) -> str:
     return f"""
 process.roles=broker,controller
@@ -124,6 +173,9 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+transaction.abort.timed.out.transaction.cleanup.interval.ms=5000
 log.segment.bytes=16777216
 log.index.size.max.bytes=65536
 """
