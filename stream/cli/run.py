@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
-import sys
-import time
 from contextlib import closing
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from stream.cli import options
-from stream.configuration import load_file
+from stream.cli.log_lines import LOG_FORMATS, happening, log_to_stderr
+from stream.cli.workers import run_workers
+from stream.configuration import find_file, load_file
 from stream.errors import ConfigurationError, HaltedError, ShardPausedError
 from stream.opening import join, log_opener, open_snapshots, open_worker_transport
 from stream.rejoining import Rejoining
@@ -23,8 +22,6 @@ from stream.telemetry.telemetry import Telemetry
 from stream.worker import Worker
 
 log = logging.getLogger("driftline")
-
-LOG_FORMATS = ("console", "json")
 
 
 def run_command(
@@ -40,6 +37,16 @@ def run_command(
         bool,
         typer.Option("--until-idle", help="Stop once every input is at its end; for scripts."),
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=1,
+            help="Run so many workers on this machine, each a process that is started again when "
+            "it dies; on Kafka.",
+        ),
+    ] = None,
     log_format: Annotated[
         str, typer.Option("--log-format", metavar="console|json", help="How to log on stderr.")
     ] = "console",
@@ -54,7 +61,12 @@ def run_command(
             "leave it out for `console`",
         )
     configuration = load_file(config)
-    _log_to_stderr(log_format)
+    log_to_stderr(log_format)
+    if workers is not None:
+        given = [str(find_file(config)), f"--log-format={log_format}"]
+        given += ["--use-journal-config"] * use_journal_config + ["--until-idle"] * until_idle
+        run_workers(configuration, workers, given, until_idle, log_format)
+        return
     telemetry = Telemetry(configuration.name)
     # The log first: one of another service is refused before a key is made for this one.
     with (
@@ -105,7 +117,7 @@ def run_command(
                 runner.sequence,
                 parts.digest.hex()[:16],
                 *so_far.values(),
-                extra=_happening(
+                extra=happening(
                     "stopped",
                     shard=shard,
                     entry=runner.sequence,
@@ -117,7 +129,7 @@ def run_command(
 
 def _say_restored(shard: int, restored: Restored) -> None:
     if restored.founding is not None:
-        log.info("shard %d starts a new journal", shard, extra=_happening("founded", shard=shard))
+        log.info("shard %d starts a new journal", shard, extra=happening("founded", shard=shard))
         return
     origin = (
         "entry 0" if restored.snapshot is None else f"the snapshot at entry {restored.snapshot}"
@@ -130,7 +142,7 @@ def _say_restored(shard: int, restored: Restored) -> None:
         restored.records,
         restored.seconds,
         restored.shard.parts.digest.hex()[:16],
-        extra=_happening(
+        extra=happening(
             "recovered",
             shard=shard,
             snapshot=restored.snapshot,
@@ -141,43 +153,3 @@ def _say_restored(shard: int, restored: Restored) -> None:
             digest=restored.shard.parts.digest.hex(),
         ),
     )
-
-
-def _happening(event: str, **fields: Any) -> dict[str, Any]:
-    """What a log line in JSON says beside its message, for programs: see docs/json.md."""
-    return {"happening": {"event": event, **fields}}
-
-
-def _log_to_stderr(log_format: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if log_format == "json" else _ConsoleFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # The Kafka client tells of every connection, thirty lines a start, among which ours are lost.
-    logging.getLogger("kafka").setLevel(logging.WARNING)
-    # While a broker is away it tells of every attempt to connect, twenty lines a second; a worker
-    # says itself what cannot be reached.
-    for name in ("kafka.net", "kafka.cluster"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-class _ConsoleFormatter(logging.Formatter):
-    """Time, level and message on one line."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-        self.converter = time.gmtime
-
-
-class _JsonFormatter(_ConsoleFormatter):
-    """The same as a JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One JSON object."""
-        body: dict[str, Any] = {
-            "time": self.formatTime(record, self.datefmt),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "happening", {}),
-        }
-        return json.dumps(body)
