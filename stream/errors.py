@@ -15,6 +15,7 @@ StreamError                          the root; carries `hint`
 ├── HaltedError                      too many records cannot be used: a shard has halted
 ├── RollbackError                    a rollback's state cannot be loaded or rebuilt here
 ├── TransferError                    a service cannot begin from the state of another
+├── BenchError                       a measurement did not come to its end
 ├── WorkersFailedError               a worker of several on this machine cannot go on
 └── UpdateFailedError                a learner failed to learn; nothing of its step was committed
 """
@@ -94,6 +95,10 @@ class RollbackError(StreamError):
 
 class TransferError(StreamError):
     """A service cannot begin from the state of another one."""
+
+
+class BenchError(StreamError):
+    """A measurement did not come to its end."""
 
 
 class WorkersFailedError(StreamError):
