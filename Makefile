@@ -16,7 +16,7 @@ define NEW_ENOUGH
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-tools lint format bench soak lock clean
+.PHONY: help install demo demo-kafka test test-tools lint format bench soak lock clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-11s %s\n' "$$name" "$$what"; done
@@ -26,6 +26,9 @@ install: $(STAMP)  ## .venv with everything pinned in requirements.lock, and .ve
 demo: $(STAMP)  ## a year of flights: learning, drift, a crash, recovery; wrong labels, and a rollback
 	$(BIN)/python -m examples.flights.demo
 	$(BIN)/python -m examples.flights.poisoning
+
+demo-kafka: $(STAMP) test-tools  ## the year of flights on a real Kafka, started for the while (or KAFKA_BOOTSTRAP_SERVERS)
+	$(BIN)/python -m tests.integration.kafka $(BIN)/python -m examples.flights.demo --folder var/demo-kafka --kafka {kafka}
 
 # The tools are fetched beside the installation and lint: building Prometheus and the S3 server takes three minutes, once.
 test:  ## everything: lint, types, layers, tests

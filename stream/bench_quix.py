@@ -26,8 +26,8 @@ def quix(pipe: Connection, bootstrap: str, name: str, events: int) -> dict[str, 
     The time goes from the first event to the end of its run, which ends with a commit.
     """
     # What its own dependencies are warned of is no news here.
-    warnings.simplefilter("ignore")
-    from quixstreams import Application
+    with warnings.catch_warnings(record=True):
+        from quixstreams import Application
 
     configuration = service_configuration(MODELS["scaler | logistic regression"])
     model = build_model(configuration.model, configuration.task, configuration.seed)

@@ -32,10 +32,12 @@ class Cut:
 
 @dataclass(slots=True)
 class VersionInfo:
-    """A version over all shards; one that was pruned is there no longer."""
+    """A version over all shards; one that was pruned is there no longer. `origin` is what it
+    descends from: a version, nothing, another service, or the run without some records."""
 
     number: int
     kind: str
+    origin: str
     target: int | None
     by: str
     at_ms: int
@@ -236,6 +238,7 @@ def _join(history: History, shard: int, found: ShardHistory) -> None:
             version = history.versions[number] = VersionInfo(
                 number,
                 cut["command"],
+                cut["origin"],
                 cut.get("target"),
                 cut["by"],
                 cut["at_ms"],

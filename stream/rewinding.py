@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from consumers.record import Record
-from learners.learner import Learner
-from learners.snapshots import pickling
 from stream.errors import UpdateFailedError
+from stream.shard.copying import ShardCopy
 from stream.shard.effects import Outputs
 from stream.shard.plan import Plan
 from stream.shard.shard import Shard
@@ -45,7 +44,7 @@ class Rewinding:
         self._again = again
         self._applied = 0
         self._failing: dict[Place, str] = {}
-        self._copy: _Copy | None = None
+        self._copy: ShardCopy | None = None
         self._since: list[Records] = []
 
     def apply(self, records: Records) -> Outputs:
@@ -81,25 +80,5 @@ class Rewinding:
         return Step({}, {}, (), None, list(records), self._failing)
 
     def _take_copy(self) -> None:
-        self._copy = _Copy(self.shard)
+        self._copy = ShardCopy(self.shard)
         self._since = []
-
-
-class _Copy:
-    """A state that others are made from, as from a snapshot."""
-
-    def __init__(self, shard: Shard) -> None:
-        parts = shard.parts
-        self._plan, self._number = shard.plan, shard.shard
-        self._model = pickling.dumps(parts.learner.model)
-        self._watches = pickling.dumps(parts.watches)
-        self._plain = parts.dump_plain()
-
-    def shard(self) -> Shard:
-        plan = self._plan
-        settings = plan.configuration
-        parts = plan.fresh_parts()
-        parts.learner = Learner(pickling.loads(self._model), plan.task)
-        parts.watches = pickling.loads(self._watches)
-        parts.load_plain(self._plain, settings.labels, plan.alerts, settings.halt)
-        return Shard(plan, self._number, parts)

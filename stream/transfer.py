@@ -184,6 +184,7 @@ def transfer(
                     "reason": giver.reason,
                     "outcome": "applied",
                     "version": version.number,
+                    "origin": version.origin,
                     "clock_ms": version.clock_ms,
                 }
             ],

@@ -25,6 +25,7 @@ from stream.shard.rollback import Rollbacks
 from stream.shard.runner import Faults, ShardRunner
 from stream.shard.updates import Place
 from stream.telemetry.telemetry import Telemetry
+from stream.whereabouts import at
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +201,8 @@ class Worker:
         failed = []
         for runner in self.runners.values():
             try:
-                commit = runner.prepare(publish_only=publish_only)
+                with at(runner.shard.shard, runner.sequence, runner.positions):
+                    commit = runner.prepare(publish_only=publish_only)
             except UpdateFailedError as error:
                 failed.append((runner, error))
                 continue
@@ -212,7 +214,8 @@ class Worker:
             self.commits += 1
             self._faults("committed")
         for runner in prepared:
-            self._has_changed |= runner.confirmed()
+            with at(runner.shard.shard, runner.sequence + 1):
+                self._has_changed |= runner.confirmed()
             if runner.must_fetch_anew:
                 self.transport.start(runner.shard.shard, runner.fetch_anew())
         for runner, failure in failed:
@@ -250,17 +253,18 @@ class Worker:
             progress(entry, last)
             on_progress(entry, last)
 
-        return restore(
-            source,
-            shard,
-            self.configuration,
-            self._snapshots,
-            # A command may have put another configuration in force than the file that this worker
-            # was started with.
-            use_journal_configuration=self._use_journal_configuration or self._has_changed,
-            accept_divergence=self._accept_divergence,
-            on_progress=tell,
-        )
+        with at(shard):
+            return restore(
+                source,
+                shard,
+                self.configuration,
+                self._snapshots,
+                # A command may have put another configuration in force than the file that this
+                # worker was started with.
+                use_journal_configuration=self._use_journal_configuration or self._has_changed,
+                accept_divergence=self._accept_divergence,
+                on_progress=tell,
+            )
 
     def _start_recovered(self) -> None:
         """Starts the shards that have been recovered; new journals are founded before anything is

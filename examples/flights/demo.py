@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import argparse
 import resource
-import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from textwrap import wrap
@@ -30,51 +29,18 @@ from rich.text import Text
 
 from examples.flights import events, picture, summary
 from examples.flights.follower import Follower
+from examples.flights.place import ROOT, Place, UnfitError, shown
 from examples.flights.processes import DRIFTLINE, Child, ChildFailedError
 from examples.flights.results import Crash, by_day, by_week, figures, scored
 from examples.flights.source import read_year
 from examples.flights.storms import NEW_YORK
 from examples.flights.ticker import Ticker
 
-ROOT = Path(__file__).parents[2]
-CONFIGURATION = Path(__file__).with_name("flights.yaml")
-MARKER = ".driftline-demo"  # says that the folder is the demo's own, to be emptied
 LABELS = ("--label", events.LABEL, "--label-time", events.LABEL_TIME)
 MILLISECOND = timedelta(milliseconds=1)
 NEW_YEAR = date(2013, 1, 1)
 LOOK_S = 0.1
 STALLED_S = 120.0
-
-
-class UnfitError(Exception):
-    """The demo cannot be run as asked; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """The files of one demo, all in one folder."""
-
-    folder: Path
-
-    @property
-    def rows(self) -> Path:
-        """The year as a file."""
-        return self.folder / "flights.parquet"
-
-    @property
-    def configuration(self) -> Path:
-        """The service's configuration."""
-        return self.folder / "flights.yaml"
-
-    @property
-    def log(self) -> Path:
-        """The service's log."""
-        return self.folder / "flights.db"
-
-    @property
-    def picture(self) -> Path:
-        """What the demo leaves to look at."""
-        return self.folder / "flights.png"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A demo that is told to stop takes its processes with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        return Show(console, Place(asked.folder), asked.until, asked.kill).run()
+        place = Place(asked.folder, asked.kafka)
+        return Show(console, place, asked.until, asked.kill, beforehand=asked.beforehand).run()
     except UnfitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -110,13 +77,18 @@ class Show:
         The first day that is left out.
     kill
         The service is killed when this day has begun.
+    beforehand
+        The whole file is on the log before the service starts.
     """
 
-    def __init__(self, console: Console, place: Place, until: date, kill: date) -> None:
+    def __init__(
+        self, console: Console, place: Place, until: date, kill: date, *, beforehand: bool = False
+    ) -> None:
         self.console = console
         self.place = place
         self.until = until
         self.kill = kill
+        self.beforehand = beforehand
         self.crash: Crash | None = None
         self.started_s = time.monotonic()
 
@@ -124,7 +96,7 @@ class Show:
         """Runs it from the file to the picture; gives the exit code."""
         if not NEW_YEAR < self.kill < self.until:
             raise UnfitError(f"--kill must lie between {NEW_YEAR} and --until, {self.until}")
-        clear(self.place.folder)
+        self.place.clear()
         self._say(f"Everything is kept in {shown(self.place.folder)}, which is emptied first.")
         rows = self._prepare()
         flights = scored(rows, {})
@@ -135,7 +107,7 @@ class Show:
         self._say("Below the days: alerts, with the name of what was happening, where it has one.")
         self._say("")
         started_s = time.monotonic()
-        follower = Follower(self.place.log)
+        follower = Follower(self.place.log())
         try:
             with Ticker(self.console, days) as ticker:
                 stopped = self._stream(follower, ticker, rows)
@@ -151,7 +123,7 @@ class Show:
         before = year.flights.local_ms < (self.until - date(1970, 1, 1)) // MILLISECOND
         year = replace(year, flights=year.flights.take(np.flatnonzero(before)))
         count = events.write(self.place.rows, year)
-        configured(self.place.folder)
+        self.place.configure()
         self._say(f"{count:,} flights are in {shown(self.place.rows)}, labels and all.")
         return pq.read_table(
             self.place.rows, columns=[events.ID, events.TIME, events.LABEL, "late_2h"]
@@ -161,8 +133,8 @@ class Show:
         """The year on the log and through the service; gives what the service said at its end."""
         expected = rows.num_rows + _labels(rows)
         with self._ingest() as ingest:
-            for _ in _looks(ingest):
-                if follower.is_there():
+            for _ in _looks(ingest, follower.ingested_if_there):
+                if follower.is_there() and (not self.beforehand or ingest.is_done()):
                     break
             with self._serve() as service:
                 self._follow(follower, ticker, ingest, service, expected)
@@ -190,7 +162,8 @@ class Show:
             if follower.read():
                 assert follower.latest is not None, "predictions have times"
                 today = follower.latest.astimezone(NEW_YORK).date()
-                share = 1.0 if ingested else follower.ingested() / expected
+                # On Kafka the marks of transactions count too.
+                share = 1.0 if ingested else min(1.0, follower.ingested() / expected)
                 status = f"    {share:.0%} on the log, {len(follower.scores):,} flights predicted"
                 ticker.tick(today, follower.marks, self.crash, status)
                 if self.crash is None and today >= self.kill:
@@ -250,6 +223,7 @@ class Show:
         self._print(summary.alert_lines(follower.marks))
         self._say("")
         wrong = self._count(follower, rows, stopped)
+        self._say(f"The digest of all that was decided: {stopped['digest'][:16]}.")
         self._say(f"The picture of the year: {shown(self.place.picture)}")
         seconds = time.monotonic() - self.started_s
         self._say(
@@ -313,6 +287,14 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--kill", type=date.fromisoformat, default=date(2013, 7, 4), help="kill -9 on this day"
     )
+    parser.add_argument(
+        "--kafka",
+        metavar="HOST:PORT",
+        help="on this Kafka, in topics of its own, and not on SQLite",
+    )
+    parser.add_argument(
+        "--beforehand", action="store_true", help="put the whole file on the log before the start"
+    )
     return parser.parse_args(arguments)
 
 
@@ -336,39 +318,12 @@ def _labels(rows: pa.Table) -> int:
     return int(rows.num_rows - rows[events.LABEL].null_count)
 
 
-def shown(path: Path) -> str:
-    """A path as one would type it here."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
 def _cpu_s() -> float:
     """Processor time of this process and of the commands that it ran."""
     return sum(
         usage.ru_utime + usage.ru_stime
         for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     )
-
-
-def configured(folder: Path) -> Path:
-    """Writes the example's configuration for a service whose files all lie in a folder."""
-    text = CONFIGURATION.read_text()
-    for name in ("flights.db", "flights-snapshots"):
-        assert f"var/{name}" in text, "the configuration names its log and its snapshots"
-        text = text.replace(f"var/{name}", f"{folder}/{name}")
-    path = folder / CONFIGURATION.name
-    path.write_text(text)
-    return path
-
-
-def clear(folder: Path) -> None:
-    """Empties the demo's own folder; any other with something in it is refused."""
-    if folder.exists():
-        if any(folder.iterdir()) and not (folder / MARKER).exists():
-            raise UnfitError(f"{folder} holds files that are not the demo's; give another --folder")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / MARKER).touch()
 
 
 if __name__ == "__main__":

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import orjson
 
 from consumers.errors import LogError
 from consumers.record import Record
 from consumers.transport import Log
-from consumers.transports import open_log
 from examples.flights.results import Mark, mark
 
 SHARD = 0  # the demo's log has one partition
@@ -33,12 +31,12 @@ class Follower:
         The scheduled departure of the flight that was predicted last.
     """
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, log: Log) -> None:
         self.scores: dict[str, float | None] = {}
         self.twice: list[str] = []
         self.marks: list[Mark] = []
         self.latest: datetime | None = None
-        self._log: Log = open_log(f"sqlite:{database}", "flights")
+        self._log = log
         self._next = {"predictions": 0, "alerts": 0}
 
     def close(self) -> None:
@@ -47,11 +45,14 @@ class Follower:
 
     def is_there(self) -> bool:
         """Whether the log has been made and holds something."""
+        return self.ingested_if_there() > 0
+
+    def ingested_if_there(self) -> int:
+        """How many events and labels are on the log, which may not have been made yet."""
         try:
-            return self.ingested() > 0
+            return self.ingested()
         except LogError:
-            # Not made yet, or just being made.
-            return False
+            return 0
 
     def read(self) -> bool:
         """Takes in what has come since the last call; True if there were predictions."""

@@ -29,7 +29,8 @@ from rich.console import Console
 
 from consumers.transports import open_log
 from examples.flights import events
-from examples.flights.demo import LABELS, ROOT, UnfitError, clear, configured, shown
+from examples.flights.demo import LABELS
+from examples.flights.place import ROOT, Place, UnfitError, shown
 from examples.flights.poisoning_picture import draw
 from examples.flights.processes import DRIFTLINE, Child, ChildFailedError, output_of
 from examples.flights.results import Scored, auc, by_day, scored
@@ -91,9 +92,9 @@ class Act:
     def play(self) -> int:
         """Plays it from the file to the picture; gives the exit code."""
         started_s = time.monotonic()
-        clear(self.files.folder)
+        Place(self.files.folder).clear()
         rows, first, last = self._prepare()
-        config = configured(self.files.folder)
+        config = Place(self.files.folder).configure()
         self._say(
             f"{rows.num_rows:,} flights, from {FIRST:%B} {FIRST.day} to {LAST:%B} {LAST.day}. From "
             f"{FLIPPED:%B} {FLIPPED.day} on a feed turns round: for {DAYS} days what was late is "

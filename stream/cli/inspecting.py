@@ -52,6 +52,7 @@ def show_command(
     for name in (
         "version",
         "kind",
+        "origin",
         "target",
         "state",
         "aliases",

@@ -42,7 +42,7 @@ def versions_command(
     if as_json:
         output.print_json({"versions": rows})
     elif rows:
-        columns = ["version", "kind", "state", "event_time", "by", "reason"]
+        columns = ["version", "kind", "origin", "state", "event_time", "by", "reason"]
         output.print_table(
             "", columns, [[str(row[name] or "") for name in columns] for row in rows]
         )
@@ -212,6 +212,7 @@ def describe(
     return {
         "version": version.number,
         "kind": version.kind,
+        "origin": version.origin,
         "target": version.target,
         "state": state,
         "aliases": aliases.get(version.number, []),

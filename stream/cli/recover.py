@@ -76,14 +76,18 @@ def _replayed(
     begin, end = log.begin_offset(journal.TOPIC, shard), log.end_offset(journal.TOPIC, shard)
     if journal.last(log, shard, begin, end) is None:
         raise CommandError(f"shard {shard} has no journal yet", "`driftline run` makes it")
-    restored = restore(
-        log,
-        shard,
-        configuration,
-        snapshots,
-        use_journal_configuration=True,
-        accept_divergence=True,
-    )
+    with output.progress(f"shard {shard}") as bar:
+        restored = restore(
+            log,
+            shard,
+            configuration,
+            snapshots,
+            use_journal_configuration=True,
+            accept_divergence=True,
+            on_progress=lambda entry, last: bar.update(
+                bar.task_ids[0], completed=entry, total=last
+            ),
+        )
     divergence = restored.divergence
     return {
         "shard": shard,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from stream.cli import options
-from stream.cli.log_lines import LOG_FORMATS, happening, log_to_stderr
+from stream.cli.logs import LOG_FORMATS, happening, log_to_stderr
 from stream.cli.workers import run_workers
 from stream.configuration import find_file, load_file
 from stream.errors import ConfigurationError, HaltedError, ShardPausedError

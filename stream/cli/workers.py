@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from stream.cli.log_lines import happening
+from stream.cli.logs import happening
 from stream.cli.output import REPLACED, STOPPED
 from stream.configuration import PREFIX, Configuration
 from stream.errors import ConfigurationError

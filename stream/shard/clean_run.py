@@ -20,6 +20,7 @@ from learners.snapshots.retention import Published
 from stream.commands import ConfigCommand, ResumeCommand, RollbackCommand, SkipRange, parse_command
 from stream.errors import JournalError, RollbackError, UpdateFailedError
 from stream.shard import journal
+from stream.shard.copying import ShardCopy
 from stream.shard.journal import Entry
 from stream.shard.load import plan_of, skips_in
 from stream.shard.plan import Plan
@@ -82,28 +83,43 @@ class CleanRun:
         self._told = told
         self._on_progress = on_progress
         self._failing: dict[Place, str] = {}
+        self._entry = -1
+        self._failed_entry: int | None = None
+        self._copy: _Copy | None = None
 
     def run(self) -> Clean:
-        """Replays the journal. Which updates fail in it shows itself: one that does is left out,
-        and the replay begins again.
+        """Replays the journal.
+
+        Which updates fail in it shows itself. One that does is left out, and the replay goes back
+        to the last entry in which one had failed before: there a copy of the state was taken. So
+        whatever fails, all but those entries are replayed twice at most.
 
         Raises
         ------
         RollbackError, JournalError, OffsetOutOfRangeError
             No state is left that has seen none of the records, or the log no longer reaches it.
         """
+        base = self._base()
+        state, since = self._begin(base)
+        targets = _targets(self._replay, since)
+        kept: dict[int, _Kept] = {}
+        left: list[Record] = []
         while True:
-            state, since = self._start()
             try:
-                state, left = self._replayed(state, since)
+                state = self._replayed(state, since, targets, kept, left)
             except UpdateFailedError as error:
                 self._failing[Place(*error.place)] = error.detail
+                self._failed_entry = self._entry
             else:
                 return Clean(state, left, self._failing)
+            if self._copy is None:
+                (state, since), kept, left = self._begin(base), {}, []
+            else:
+                state, since = self._copy.state.shard(), self._copy.entry - 1
+                kept, left = dict(self._copy.kept), list(self._copy.left)
 
-    def _start(self) -> tuple[Shard, int]:
+    def _begin(self, base: Snapshot | None) -> tuple[Shard, int]:
         """A state that has seen none of the skipped records, and the entry that it is of."""
-        base = self._base()
         if base is not None:
             return self._stored.shard(self._shard, base), base.header.sequence
         try:
@@ -138,13 +154,23 @@ class CleanRun:
                 return snapshot
         return None
 
-    def _replayed(self, state: Shard, since: int) -> tuple[Shard, list[Record]]:
-        """The journal after `since` again, without the skipped records; and the labels that could
-        be used only with them."""
-        targets = _targets(self._replay, since)
-        kept: dict[int, _Kept] = {}
-        left: list[Record] = []
+    def _replayed(
+        self,
+        state: Shard,
+        since: int,
+        targets: Collection[int],
+        kept: dict[int, _Kept],
+        left: list[Record],
+    ) -> Shard:
+        """The journal after `since` again, without the skipped records.
+
+        `kept` takes what the rollbacks to `targets` bring back, `left` the labels that could be
+        used only with the skipped records.
+        """
         for entry, step in self._replay.steps(since, self._skips):
+            self._entry = entry.sequence
+            if entry.sequence == self._failed_entry:
+                self._copy = _Copy(entry.sequence, ShardCopy(state), dict(kept), list(left))
             for outcome, record in zip(entry.outcomes, step.commands, strict=True):
                 if outcome["outcome"] != "applied":
                     continue
@@ -162,7 +188,7 @@ class CleanRun:
             state.apply(clean, lost=lost, halts=False)
             left += [label for label in lost if label.offset not in self._told]
             self._on_progress(entry.sequence, self._last)
-        return state, left
+        return state
 
     def _again(self, state: Shard, command: RollbackCommand, kept: Mapping[int, _Kept]) -> Shard:
         """A rollback met in the replay, of the clean run."""
@@ -200,6 +226,16 @@ class _Kept:
         parts = self.plan.fresh_parts()
         parts.learner = Learner(pickling.loads(self.learner), self.plan.task, self.threshold)
         return Shard(self.plan, state.shard, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A clean run before an entry."""
+
+    entry: int
+    state: ShardCopy
+    kept: dict[int, _Kept]
+    left: list[Record]
 
 
 def is_clean(

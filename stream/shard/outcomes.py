@@ -55,7 +55,7 @@ def _applied(effects: Effects, command: Command) -> dict[str, Any]:
     match command:
         case VersionCommand():
             version = parts.versions.cut(command, parts.clock_ms)
-            said["version"] = version.number
+            said |= {"version": version.number, "origin": version.origin}
         case AliasCommand():
             move = parts.versions.move(command)
             said |= {"alias": move.alias, "version": move.version}
@@ -89,8 +89,9 @@ def pass_over(parts: Parts, record: Record, command: Heavy) -> dict[str, Any]:
 
 def end_configuration(parts: Parts, record: Record, command: ConfigCommand) -> dict[str, Any]:
     """Numbers the state under another configuration, and gives the outcome."""
-    version = parts.versions.configure(command, parts.clock_ms).number
-    said = {"outcome": "applied", "version": version, "keep": command.keep}
+    version = parts.versions.configure(command, parts.clock_ms)
+    said = {"outcome": "applied", "version": version.number, "origin": version.origin}
+    said["keep"] = command.keep
     return _ended(parts, record, command, said | {"clock_ms": parts.clock_ms})
 
 
@@ -104,8 +105,8 @@ def end_rollback(
     """Numbers the state that a rollback made, tells of the labels that it leaves behind, and gives
     the outcome."""
     parts = effects.parts
-    version = parts.versions.roll_back(command, parts.clock_ms).number
-    said = {"outcome": "applied", "version": version}
+    version = parts.versions.roll_back(command, parts.clock_ms)
+    said = {"outcome": "applied", "version": version.number, "origin": version.origin}
     said |= {"target": command.version, "clock_ms": parts.clock_ms}
     outcome = _ended(parts, record, command, said)
     effects.outputs = outputs

@@ -8,6 +8,14 @@ from pathlib import Path
 
 from tests.house.files import ROOT
 
+GROUPED = """
+import pytest
+
+@pytest.mark.xdist_group("together")
+@pytest.mark.parametrize("number", range(8))
+def test_one_of_many(number):
+    pass
+"""
 SKIPPING = "import pytest\n\ndef test_needs_a_broker():\n    pytest.skip('no java here')\n"
 
 
@@ -41,6 +49,13 @@ def test_a_skipped_test_fails_in_continuous_integration_only(tmp_path: Path) -> 
     assert "skipped, which CI=true does not allow: Skipped: no java here" in there.stdout
 
 
+def test_the_tests_of_a_group_run_in_one_process(tmp_path: Path) -> None:
+    shown = _pytest(tmp_path, "-n2", "--dist=loadgroup", "-v", content=GROUPED, ci="").stdout
+
+    assert "8 passed" in shown
+    assert len({line.split("]")[0] for line in shown.splitlines() if "PASSED" in line}) == 1
+
+
 def test_the_continuous_integration_ends_as_make_does(tmp_path: Path) -> None:
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
@@ -52,15 +67,17 @@ def test_the_continuous_integration_ends_as_make_does(tmp_path: Path) -> None:
     assert "CI is true" in ran.stdout
 
 
-def _pytest(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
-    """Runs one skipping test under the project's own settings and conftest."""
+def _pytest(
+    folder: Path, *options: str, content: str = SKIPPING, ci: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs tests under the project's own settings and conftest."""
     tests = folder / "tests"
     tests.mkdir(exist_ok=True)
     shutil.copy(ROOT / "pyproject.toml", folder)
     shutil.copy(ROOT / "tests" / "conftest.py", tests)
-    (tests / "test_skipping.py").write_text(SKIPPING)
+    (tests / "test_skipping.py").write_text(content)
     return subprocess.run(
-        (sys.executable, "-m", "pytest", "-p", "no:cacheprovider"),
+        (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options),
         cwd=folder,
         env=os.environ | {"CI": ci},
         capture_output=True,

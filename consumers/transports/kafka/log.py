@@ -199,15 +199,13 @@ class KafkaLog:
         with translated(self._at):
             if self._offsets is None:
                 self._offsets = reader(self._at, self._group)
-            found = {
-                role: self._offsets.committed(
-                    TopicPartition(self._names[role], shard),
-                    metadata=True,
-                    # Positions in a transaction that is not over yet are waited for.
-                    timeout_ms=round(VISIBLE_S * 1_000),
-                )
-                for role in INPUTS
-            }
+            sources = {role: TopicPartition(self._names[role], shard) for role in INPUTS}
+            # All in one request, which the client's public calls have not: between two, a worker
+            # may commit. Positions in a transaction that is not over yet are waited for.
+            answer = self._offsets._coordinator.fetch_committed_offsets(
+                list(sources.values()), timeout_ms=round(VISIBLE_S * 1_000)
+            )
+            found = {role: answer.get(source) for role, source in sources.items()}
         if not any(found.values()):
             return None
         gone = [self._names[role] for role, offset in found.items() if offset is None]

@@ -1,5 +1,6 @@
 """What only a log on a real broker does: groups, hanging transactions, topics made by others."""
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -203,6 +204,35 @@ def test_positions_that_somebody_else_committed_are_not_taken_for_ours(
     with pytest.raises(LogUnreadableError) as caught:
         world.log().committed(0)
     assert caught.value.hint is not None
+
+
+def test_positions_read_while_a_worker_commits_are_of_one_commit(world: UrlWorld) -> None:
+    worker = Worker(world.join()).start(0)
+    worker.transport.commit([step(0, [], "0")])
+    log = world.log()
+    is_over = threading.Event()
+    found: list[Committed | None] = []
+
+    def read() -> None:
+        while not is_over.is_set():
+            found.append(log.committed(0))
+
+    with ThreadPoolExecutor(1) as executor:
+        reading = executor.submit(read)
+        for number in range(1, 100):
+            positions = dict.fromkeys(INPUTS, number)
+            worker.transport.commit([step(0, [], str(number), **positions)])
+        is_over.set()
+        reading.result()
+
+    # Never a mixture of two, and later ones later.
+    notes = [int(one.note) for one in found if one is not None]
+    assert all(
+        one == Committed(at(**dict.fromkeys(INPUTS, n)), str(n))
+        for one, n in zip(found, notes, strict=True)
+    )
+    assert notes == sorted(notes)
+    assert len(set(notes)) > 10
 
 
 def test_topics_can_have_other_names(world: UrlWorld, closing: ExitStack) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -32,40 +32,42 @@ appender.file.layout.pattern = %d %p %c %m%n
 
 @contextmanager
 def shared_kafka(folder: Path) -> Iterator[str]:
-    """HOST:PORT of one broker for all the test processes that share `folder`.
-
-    The first to come starts it, and at its end waits for the others: each user holds a shared lock.
-    """
-    address = folder / "kafka.address"
-    with (folder / "kafka.users").open("w") as users, (folder / "kafka.start").open("w") as start:
-        fcntl.flock(users, fcntl.LOCK_SH)
-        fcntl.flock(start, fcntl.LOCK_EX)
-        if address.exists():
-            fcntl.flock(start, fcntl.LOCK_UN)
-            yield address.read_text()
-            return
-        with kafka_for_tests() as bootstrap:
-            address.write_text(bootstrap)
-            fcntl.flock(start, fcntl.LOCK_UN)
-            try:
-                yield bootstrap
-            finally:
-                fcntl.flock(users, fcntl.LOCK_EX)
-                address.unlink()
-
-
-@contextmanager
-def kafka_for_tests() -> Iterator[str]:
-    """HOST:PORT of the broker in KAFKA_BOOTSTRAP_SERVERS, else of one started for the while.
-
-    Skips the test loudly on a machine without Java or the jars.
+    """HOST:PORT of the broker in KAFKA_BOOTSTRAP_SERVERS, else of one for all the test processes
+    that share `folder`: the first to come starts it, the last to go ends it, and none waits for
+    another. Skips the test loudly on a machine without Java or the jars.
     """
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if given:
         yield given
         return
-    with broker_of_its_own() as broker:
-        yield broker.bootstrap
+    home, note = folder / "kafka", folder / "kafka.started"
+    with (folder / "kafka.users").open("w") as users, (folder / "kafka.door").open("w") as door:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_SH)
+        if not note.exists():
+            note.write_text(_start_for_all(home))
+        bootstrap, pid = note.read_text().split()
+        fcntl.flock(door, fcntl.LOCK_UN)
+        try:
+            yield bootstrap
+        finally:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            # Held by nobody else: this is the last one.
+            with suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.kill(int(pid), signal.SIGKILL)
+                note.unlink()
+                shutil.rmtree(home, ignore_errors=True)
+
+
+def _start_for_all(home: Path) -> str:
+    """Address and process of a broker that no single process owns."""
+    _require_tools()
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    broker = Broker(home)
+    broker.start()
+    return f"{broker.bootstrap} {broker.give_away()}"
 
 
 @contextmanager
@@ -121,6 +123,14 @@ class Broker:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def give_away(self) -> int:
+        """Its process's id, for whoever is to end it; this object has no part in it any more."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        # Or it would warn, when it is dropped, that the process still runs.
+        process.returncode = 0
+        return process.pid
 
     def stop(self) -> None:
         """Makes it silent: it takes connections and answers nothing."""

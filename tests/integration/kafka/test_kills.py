@@ -66,7 +66,7 @@ def _kill_at_random(
         service = make_service(folder / str(number), kafka, stream, SHARDS)
         while killed < kills:
             worker = workers.start(service, "--until-idle", poll_records=5)
-            if worker.wait(rng.uniform(0.2, 2.0)) is not None:
+            if worker.wait(rng.uniform(0.2, 1.7)) is not None:
                 assert worker.code == 0, worker.said()
                 break
             worker.kill()

@@ -31,7 +31,7 @@ TAKEOVER_S = 30.0
 def test_three_workers_are_restarted_one_after_another_and_no_shard_moves(
     kafka: str, workers: Workers, calm: Calm, tmp_path: Path
 ) -> None:
-    _restart_in_turn(kafka, workers, calm, tmp_path, rounds=1, events=1_500)
+    _restart_in_turn(kafka, workers, calm, tmp_path, rounds=1, events=1_200)
 
 
 @pytest.mark.soak
