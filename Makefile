@@ -57,7 +57,7 @@ soak: $(STAMP) test-tools  ## the long runs, which make test leaves out
 
 lock: $(STAMP)  ## write requirements.lock anew; UPGRADE=--upgrade takes newer versions
 	env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL CUSTOM_COMPILE_COMMAND="make lock" \
-	$(BIN)/pip-compile --quiet --no-config --all-extras --strip-extras --allow-unsafe --generate-hashes \
+	$(BIN)/pip-compile --quiet --no-config --extra demo --extra parquet --extra dev --strip-extras --allow-unsafe --generate-hashes \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
 	$(UPGRADE) --output-file requirements.lock pyproject.toml
 

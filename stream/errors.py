@@ -15,6 +15,8 @@ StreamError                          the root; carries `hint`
 ├── HaltedError                      too many records cannot be used: a shard has halted
 ├── RollbackError                    a rollback's state cannot be loaded or rebuilt here
 ├── TransferError                    a service cannot begin from the state of another
+├── BenchError                       a measurement did not come to its end
+├── WorkersFailedError               a worker of several on this machine cannot go on
 └── UpdateFailedError                a learner failed to learn; nothing of its step was committed
 """
 
@@ -93,6 +95,18 @@ class RollbackError(StreamError):
 
 class TransferError(StreamError):
     """A service cannot begin from the state of another one."""
+
+
+class BenchError(StreamError):
+    """A measurement did not come to its end."""
+
+
+class WorkersFailedError(StreamError):
+    """A worker of several on this machine cannot go on; `exit_code` is the command's then."""
+
+    def __init__(self, message: str, hint: str, *, exit_code: int = 2) -> None:
+        super().__init__(message, hint)
+        self.exit_code = exit_code
 
 
 class UpdateFailedError(StreamError):

@@ -75,7 +75,7 @@ _UsageError = cast(type[Exception], typer.BadParameter.__bases__[0])
 
 
 def run() -> int:
-    """Runs one command; its exit code is 0 done, 2 wrong input, 3 stopped to protect the state."""
+    """Runs one command; docs/commands.md lists its exit codes."""
     try:
         code = app(standalone_mode=False)
     except _UsageError as error:

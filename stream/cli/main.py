@@ -7,7 +7,6 @@ one before the crash.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 
@@ -21,12 +20,9 @@ def main() -> None:
         # sys.orig_argv keeps the interpreter's own options, such as -W error.
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     from stream.cli.app import run
+    from stream.garbage import collect_rarely
 
-    # Records by the thousand live for one step and are freed by their counts; looking among them
-    # for cycles every 700 objects took 10 % of `run` and 30 % of `ingest`. What the imports made
-    # stays for good.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    collect_rarely()
     sys.exit(run())
 
 

@@ -14,14 +14,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from consumers.errors import ConsumersError
+from consumers.errors import ConsumersError, WorkerRunningError
 from detectors.errors import DetectorsError
 from learners.errors import LearnersError
-from stream.errors import DivergedError, HaltedError, ShardPausedError, StreamError
+from stream.errors import (
+    DivergedError,
+    HaltedError,
+    ShardPausedError,
+    StreamError,
+    WorkersFailedError,
+)
 
 OK = 0
 WRONG_INPUT = 2
 STOPPED = 3
+REPLACED = 4
 
 STOPPING = (ShardPausedError, HaltedError, DivergedError)
 """What protects the state by stopping."""
@@ -70,6 +77,10 @@ def report(error: Exception) -> int:
         sys.stderr.write(f"  {line}\n")
     hint = getattr(error, "hint", None) or "`driftline COMMAND --help` and the README say more"
     sys.stderr.write(f"hint: {' '.join(str(hint).split())}\n")
+    if isinstance(error, WorkersFailedError):
+        return error.exit_code
+    if isinstance(error, WorkerRunningError):
+        return REPLACED
     return STOPPED if isinstance(error, STOPPING) else WRONG_INPUT
 
 

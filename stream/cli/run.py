@@ -11,7 +11,8 @@ import typer
 
 from stream.cli import options
 from stream.cli.logs import LOG_FORMATS, happening, log_to_stderr
-from stream.configuration import load_file
+from stream.cli.workers import run_workers
+from stream.configuration import find_file, load_file
 from stream.errors import ConfigurationError, HaltedError, ShardPausedError
 from stream.opening import join, log_opener, open_snapshots, open_worker_transport
 from stream.rejoining import Rejoining
@@ -36,6 +37,16 @@ def run_command(
         bool,
         typer.Option("--until-idle", help="Stop once every input is at its end; for scripts."),
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=1,
+            help="Run so many workers on this machine, each a process that is started again when "
+            "it dies; on Kafka.",
+        ),
+    ] = None,
     log_format: Annotated[
         str, typer.Option("--log-format", metavar="console|json", help="How to log on stderr.")
     ] = "console",
@@ -51,6 +62,11 @@ def run_command(
         )
     configuration = load_file(config)
     log_to_stderr(log_format)
+    if workers is not None:
+        given = [str(find_file(config)), f"--log-format={log_format}"]
+        given += ["--use-journal-config"] * use_journal_config + ["--until-idle"] * until_idle
+        run_workers(configuration, workers, given, until_idle, log_format)
+        return
     telemetry = Telemetry(configuration.name)
     # The log first: one of another service is refused before a key is made for this one.
     with (

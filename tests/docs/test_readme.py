@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from consumers.decoding import EventDecoder, LabelDecoder
 from consumers.record import Record
+from consumers.transports.kafka.watchdog import EXIT_HUNG
 from examples.sample_data import write
 from learners.threshold import ThresholdSettings
 from stream.backtest import backtest
@@ -108,7 +109,8 @@ def test_every_reason_for_a_dead_letter_is_in_the_table() -> None:
 def test_every_exit_code_is_in_the_table() -> None:
     table = next(t for t in tables(COMMANDS.read_text()) if t[0][0] == "exit code")
 
-    assert [int(row[0]) for row in table[1:]] == [output.OK, output.WRONG_INPUT, output.STOPPED]
+    codes = [output.OK, output.WRONG_INPUT, output.STOPPED, output.REPLACED, EXIT_HUNG]
+    assert [int(row[0]) for row in table[1:]] == codes
 
 
 @pytest.fixture(scope="module")

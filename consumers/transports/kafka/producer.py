@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from kafka import TopicPartition
@@ -100,6 +100,7 @@ class TransactionalProducer:
         return self._producer._transaction_manager.producer_id_and_epoch
 
     def _send(self, records: Sequence[tuple[str, int, NewRecord]]) -> list[int]:
+        self._announce({TopicPartition(topic, partition) for topic, partition, _ in records})
         send = self._producer.send
         futures = [
             send(
@@ -114,6 +115,17 @@ class TransactionalProducer:
         ]
         self._producer.flush(timeout=PATIENCE_S)
         return [future.get(0).offset for future in futures]
+
+    def _announce(self, partitions: Collection[TopicPartition]) -> None:
+        """Adds the partitions to the transaction at once.
+
+        The client would by itself when it comes to the first record of each, one request after
+        another, and write to one before it asks for the next: two rounds more in a small step.
+        """
+        manager = self._producer._transaction_manager
+        with manager._lock:
+            for partition in partitions:
+                manager.maybe_add_partition_to_transaction(partition)
 
     def _abort(self) -> None:
         """Spares readers the wait for the transaction's time-out, if the broker still answers."""

@@ -64,6 +64,13 @@ def create(admin: Any, names: Mapping[str, str], partitions: int) -> None:
             create(admin, names, partitions)
 
 
+def delete(admin: Any, names: Mapping[str, str]) -> None:
+    """Deletes those of the topics that there are."""
+    there = [names[role] for role in _counts(admin, names)]
+    if there:
+        admin.delete_topics(there)
+
+
 def count(admin: Any, names: Mapping[str, str]) -> int:
     """The partitions of each topic; raises `TopicsMissingError` and `PartitionCountError`."""
     counts = _counts(admin, names)

@@ -3,13 +3,14 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import pytest
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.producer.transaction_manager import AddPartitionsToTxnHandler
 from kafka.structs import OffsetAndMetadata
 
 from consumers.errors import (
@@ -267,3 +268,29 @@ def test_topics_can_have_other_names(world: UrlWorld, closing: ExitStack) -> Non
 
     assert [(r.topic, r.value) for r in log.read("events", 0, 0)] == [("events", b"raw")]
     assert world.log().end_offset("events", 0) == 0
+
+
+def test_a_transaction_asks_for_all_of_its_partitions_at_once(
+    world: UrlWorld, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a producer whose requests to add partitions are counted, those tried again once
+    asked: list[int] = []
+    begin = AddPartitionsToTxnHandler.__init__
+
+    def counted(
+        self: AddPartitionsToTxnHandler, manager: object, partitions: Collection[TopicPartition]
+    ) -> None:
+        asked.append(len(partitions))
+        begin(self, manager, partitions)
+
+    monkeypatch.setattr(AddPartitionsToTxnHandler, "__init__", counted)
+    producer = TransactionalProducer(cluster(kafka), f"counted-{uuid.uuid4()}")
+    topics = [f"{world.service}.{role}" for role in ("predictions", "alerts", "journal")]
+
+    # when it writes to several topics
+    for number in range(5):
+        producer.write([(topic, 0, record(str(number))) for topic in topics])
+    producer.close()
+
+    # then each transaction has asked once: a round to the broker, not one for each topic
+    assert asked == [3] * 5

@@ -223,3 +223,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def two_free_ports() -> int:
+    """The lower of two ports, one after the other, on which nobody listens."""
+    while True:
+        with socket.socket() as lower, socket.socket() as upper:
+            lower.bind(("127.0.0.1", 0))
+            port: int = lower.getsockname()[1]
+            try:
+                upper.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stream.cli.output import REPLACED
 from tests.integration.kafka.conftest import Calm
 from tests.integration.kafka.service import make_service, stream_of
 from tests.integration.kafka.workers import Workers
@@ -94,7 +95,7 @@ def test_of_two_with_one_identity_the_older_is_refused_while_it_works(
     gate.write_text("go on")
 
     # then it ends and says why, and nothing of it was written
-    assert older.ended(20.0) == 2
+    assert older.ended(20.0) == REPLACED
     assert TAKEN_OVER in older.said()
     assert "hint: give every worker an instance or a slot of its own" in older.said()
     younger.stop()
@@ -111,7 +112,7 @@ def test_of_two_with_one_identity_the_older_ends_while_it_waits_for_events(
 
     younger = workers.start(service)
 
-    assert older.ended(20.0) == 2
+    assert older.ended(20.0) == REPLACED
     assert TAKEN_OVER in older.said()
     younger.until_said("recovered")
     younger.stop()
