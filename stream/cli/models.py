@@ -228,8 +228,9 @@ def find(history: History, number: int) -> VersionInfo:
     """The version of that number; CommandError if there is none."""
     version = history.versions.get(number)
     if version is None:
-        known = ", ".join(map(str, history.versions)) or "none"
-        raise CommandError(f"there is no version {number}", f"versions: {known}")
+        newest = max(history.versions, default=0)
+        known = f"they are numbered from 1 to {newest}" if newest else "none was cut yet"
+        raise CommandError(f"there is no version {number}", known)
     return version
 
 

@@ -51,18 +51,23 @@ def print_json(value: Any) -> None:
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """A table on stdout, as wide as it is: a line that wraps is better than a figure that is
     cut."""
-    cells = [columns, *([" ".join(cell.splitlines()) for cell in row] for row in rows)]
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(_padded(cell, width) for cell, width in zip(row, widths, strict=True))
-        for row in cells
-    ]
+    cells = [columns, *([one if one.isprintable() else _line(one) for one in row] for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(map(_padded, row, widths)) for row in cells]
     if title:
         stdout.print(title, highlight=False, soft_wrap=True)
     stdout.print(Text(lines[0].rstrip(), style="bold"), soft_wrap=True)
     # Rich would take a second for some thousand of them.
     stdout.file.write("".join(f"{line.rstrip()}\n" for line in lines[1:]))
     stdout.file.flush()
+
+
+def _line(cell: str) -> str:
+    return " ".join(cell.split())
+
+
+def _width(cell: str) -> int:
+    return len(cell) if cell.isascii() else cell_len(cell)
 
 
 def _padded(cell: str, width: int) -> str:

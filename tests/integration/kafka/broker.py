@@ -129,7 +129,12 @@ class Broker:
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-        _wait_for(self._process, self._port, output)
+        self.wait_for(self._port)
+
+    def wait_for(self, port: int) -> None:
+        """Returns when it listens on a port."""
+        assert self._process is not None, "it was started"
+        _wait_for(self._process, port, self._folder / "output")
 
     def kill(self) -> None:
         """Ends it at once."""

@@ -62,6 +62,7 @@ def secured() -> Iterator[Secured]:
         broker = Broker(folder, _secured(folder, port), ("--add-scram", _SCRAM))
         try:
             broker.start()
+            broker.wait_for(port)
             yield Secured(f"127.0.0.1:{port}", certificate, passwords)
         finally:
             broker.kill()
