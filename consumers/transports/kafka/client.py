@@ -232,8 +232,8 @@ def translate(error: Exception, at: Cluster) -> LogError:
             return LogUnavailableError(
                 f"Kafka at {at} does not let this client in: it ends each connection before "
                 f"anything can be asked, and `kafka.security_protocol` is {known}",
-                "check `kafka.security_protocol`, `kafka.sasl_mechanism`, `kafka.sasl_username` and the "
-                "password",
+                "check `kafka.security_protocol`, `kafka.sasl_mechanism`, `kafka.sasl_username` "
+                "and the password",
             )
         case kafka_errors.KafkaTimeoutError():
             reason = REASONS.recent()
