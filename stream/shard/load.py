@@ -74,5 +74,6 @@ def _check_probes(snapshot: Snapshot, copy: Learner) -> None:
     raise EngineChangedError(
         f"snapshot {snapshot.header.sequence} was written by River {then}; under River {now} its "
         f"{CHAMPION} predicts {failed[0].detail}",
-        f"run with River {then}; or move the snapshots away, and the log is replayed under {now}",
+        f"run with River {then}; or move the snapshots away and go on from what a replay under "
+        f"{now} gives: driftline recover --accept-divergence",
     )
