@@ -36,6 +36,7 @@ class VersionSchedule:
         self._settings = settings
         self._wall_ms = wall_ms
         self._look_ms = 0
+        self._founded_ms: int | None = None
 
     def tend(self, log: Log, runner: ShardRunner) -> None:
         """Gives what is due, if anything, and if no command waits: the state is then known."""
@@ -69,7 +70,10 @@ class VersionSchedule:
         newest = parts.versions.numbered.get(parts.versions.newest)
         if newest is not None and parts.clock_ms <= newest.clock_ms:
             return False
-        since_ms = _founded_ms(log) if newest is None else newest.at_ms
+        if self._founded_ms is None and newest is None:
+            self._founded_ms = _founded_ms(log)
+        since_ms = self._founded_ms if newest is None else newest.at_ms
+        assert since_ms is not None, "a journal that has a shard was founded"
         return now_ms - since_ms >= self._settings.every.total_seconds() * 1000
 
     def _common(self, log: Log, now_ms: int, kind: str, reason: str) -> dict[str, Any]:
