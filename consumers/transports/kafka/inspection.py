@@ -118,14 +118,25 @@ class KafkaInspection:
 
     def group(self) -> GroupFacts:
         with translated(self._at):
-            described = partial(self._connected().describe_groups, [self._service])
-            found = patiently(described)[self._service]
-        # Before anybody joined there is none, which newer brokers call an error.
-        if found["error"] is not None and found["group_state"] != _NOBODY:
-            raise LogUnavailableError(
-                f"the coordinator of the group {self._service} does not answer: {found['error']}",
-                "look at the brokers' logs",
-            )
+            client = self._connected()
+
+            def described() -> Any:
+                found = client.describe_groups([self._service])[self._service]
+                # Before anybody joined there is none, which newer brokers call an error.
+                if found["error"] is not None and found["group_state"] != _NOBODY:
+                    # The client gives it as text; one that is loading will answer soon.
+                    is_passing = "Coordinator" in found["error"]
+                    kind = kafka_errors.CoordinatorNotAvailableError
+                    raise (kind if is_passing else kafka_errors.UnknownError)(found["error"])
+                return found
+
+            try:
+                found = patiently(described)
+            except kafka_errors.BrokerResponseError as error:
+                raise LogUnavailableError(
+                    f"the coordinator of the group {self._service} does not answer: {error}",
+                    "look at the brokers' logs",
+                ) from error
         return GroupFacts(
             self._service,
             found["group_state"],

@@ -29,7 +29,11 @@ def member(service, topics=INPUTS, *, assignor=RangePartitionAssignor, instance=
         enable_auto_commit=False,
     )
     try:
-        consumer.subscribe([service.topic(role) for role in topics])
+        names = [service.topic(role) for role in topics]
+        consumer.subscribe(names)
+        for name in names:
+            # Or a cold one may join for ever.
+            consumer.partitions_for_topic(name)
         wait_until(lambda: consumer.poll(timeout_ms=100) or consumer.assignment())
         yield consumer
     finally:
