@@ -10,6 +10,8 @@ StreamError                          the root; carries `hint`
 ├── EngineChangedError               a snapshot's probes predict differently under this River
 ├── AlertError                       no such alert, or no such severity
 ├── DeadLetterError                  no such dead letters, or none of them can be redriven
+├── ExportError                      a table of what was served cannot be asked for so
+├── LabelsError                      labels that cannot be given, or are not what they should be
 ├── CommandError                     a command that is refused: its outcome says why
 ├── ShardPausedError                 a shard waits for a rollback that cannot be carried out
 ├── HaltedError                      too many records cannot be used: a shard has halted
@@ -75,6 +77,14 @@ class AlertError(StreamError):
 
 class DeadLetterError(StreamError):
     """There are no such dead letters, or none of them can be redriven."""
+
+
+class ExportError(StreamError):
+    """The table of what was served cannot be asked for so."""
+
+
+class LabelsError(StreamError):
+    """Labels that cannot be given, or are not what they should be: which, where, what would do."""
 
 
 class CommandError(StreamError):

@@ -14,6 +14,7 @@ from stream.cli.bench import bench_command
 from stream.cli.config import config_app
 from stream.cli.dead_letters import dead_letters_app
 from stream.cli.doctor import doctor_command
+from stream.cli.export import export_command
 from stream.cli.ingest import ingest_command
 from stream.cli.inspecting import diff_command, list_command, show_command
 from stream.cli.models import models_app
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command("backtest")(backtest_command)
 app.command("run")(run_command)
 app.command("ingest")(ingest_command)
+app.command("export")(export_command)
 app.command("bench")(bench_command)
 app.command("rollback")(rollback_command)
 app.command("resume")(resume_command)

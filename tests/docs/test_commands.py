@@ -153,6 +153,42 @@ def test_dead_letters_and_their_way_back_are_as_documented(newcomer: Newcomer) -
     check("## `driftline dead-letters redrive --json`", [orjson.loads(text) for text in redriven])
 
 
+def test_the_exported_table_is_as_documented(newcomer: Newcomer) -> None:
+    # given an event without a prediction among those of two tasks
+    export, rows = ".venv/bin/driftline export -c", []
+    send = """echo '{"payment_id": "mine"}' | .venv/bin/python examples/send.py"""
+    newcomer.run(f"{send} examples/payments.yaml events")
+    newcomer.run(".venv/bin/driftline run examples/payments.yaml --until-idle")
+    for name in ("payments", "energy"):
+        told = newcomer.run(f"{export} examples/{name}.yaml --output {name}.jsonl --json")
+        summary = orjson.loads(told)
+        lines = _lines(newcomer.folder / f"{name}.jsonl")
+        assert len(lines) == summary["rows"] > 1_000
+        rows += [_nested(line) for line in lines]
+        if name == "payments":
+            check("## `driftline export --json`", [summary])
+
+    # No model of these detects anomalies.
+    check("## A line of `driftline export`", rows, besides={"score"})
+    # and what the document wrote to stdout is a part of it
+    day = output_of(newcomer, "export", "--to").splitlines()
+    assert day
+    assert {orjson.loads(line)["label_state"] for line in day} == {"joined"}
+    assert (newcomer.folder / "var/payments.parquet").stat().st_size > 10_000
+
+
+def _nested(line: dict[str, Any]) -> dict[str, Any]:
+    """A flat row with its dots as levels, as the tables of the documents write names."""
+    row: dict[str, Any] = {}
+    for name, value in line.items():
+        level, _, inner = name.partition(".")
+        if inner:
+            row.setdefault(level, {})[inner] = value
+        else:
+            row[name] = value
+    return row
+
+
 ELSEWHERE = {"doing", "last", "positions.NAME", "traceback"}
 
 
