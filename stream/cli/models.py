@@ -33,19 +33,25 @@ def versions_command(
     """
     with open_service_log(load_file(config), create=False) as log:
         history = history_of(log)
-    aliases = history.aliases_of()
-    rows = [
-        describe(history, version, aliases)
-        for version in history.versions.values()
-        if every or not version.pruned
-    ]
+    shown = [version for version in history.versions.values() if every or not version.pruned]
     if as_json:
-        output.print_json({"versions": rows})
-    elif rows:
+        aliases = history.aliases_of()
+        output.print_json({"versions": [describe(history, one, aliases) for one in shown]})
+    elif shown:
         columns = ["version", "kind", "origin", "state", "event_time", "by", "reason"]
-        output.print_table(
-            "", columns, [[str(row[name] or "") for name in columns] for row in rows]
-        )
+        rows = [
+            [
+                str(one.number),
+                one.kind,
+                one.origin,
+                _state(history, one),
+                _event_time(one) or "",
+                one.by,
+                one.reason,
+            ]
+            for one in shown
+        ]
+        output.print_table("", columns, rows)
     else:
         output.stdout.print("no versions yet; `driftline models cut` makes one")
 
@@ -200,28 +206,33 @@ def describe(
     history: History, version: VersionInfo, aliases: dict[int, list[str]]
 ) -> dict[str, Any]:
     """One version as the commands show it; `aliases` are the history's `aliases_of`."""
-    if version.pruned:
-        state = "pruned"
-    elif version.number in history.tainted:
-        state = "saw skipped records"
-    elif history.is_complete(version):
-        state = "ready"
-    else:
-        state = "incomplete"
-    clocks = [cut.clock_ms for cut in version.cuts.values()]
     return {
         "version": version.number,
         "kind": version.kind,
         "origin": version.origin,
         "target": version.target,
-        "state": state,
+        "state": _state(history, version),
         "aliases": aliases.get(version.number, []),
-        "event_time": format_time(max(clocks)) if clocks and min(clocks) >= 0 else None,
+        "event_time": _event_time(version),
         "given": format_time(version.at_ms),
         "by": version.by,
         "reason": version.reason,
         "snapshots": {shard: cut.key for shard, cut in version.cuts.items()},
     }
+
+
+def _state(history: History, version: VersionInfo) -> str:
+    if version.pruned:
+        return "pruned"
+    if version.number in history.tainted:
+        return "saw skipped records"
+    return "ready" if history.is_complete(version) else "incomplete"
+
+
+def _event_time(version: VersionInfo) -> str | None:
+    """The stream's time when it was cut; None where a shard had none yet."""
+    clocks = [cut.clock_ms for cut in version.cuts.values()]
+    return format_time(max(clocks)) if clocks and min(clocks) >= 0 else None
 
 
 def find(history: History, number: int) -> VersionInfo:
