@@ -232,7 +232,8 @@ def _join(history: History, shard: int, found: ShardHistory) -> None:
     if shard == 0:
         history.configurations = found.configurations
     keys = {number: key for key, number in found.snapshots.items()}
-    for number, cut in found.cuts.items():
+    for number, (name, positions) in found.cuts.items():
+        cut = found.outcomes[name]
         version = history.versions.get(number)
         if version is None:
             version = history.versions[number] = VersionInfo(
@@ -244,4 +245,4 @@ def _join(history: History, shard: int, found: ShardHistory) -> None:
                 cut["at_ms"],
                 cut["reason"],
             )
-        version.cuts[shard] = Cut(cut["entry"], cut["clock_ms"], cut["positions"], keys.get(number))
+        version.cuts[shard] = Cut(cut["sequence"], cut["clock_ms"], positions, keys.get(number))

@@ -35,7 +35,7 @@ class ShardHistory:
     Attributes
     ----------
     cuts
-        Version → the outcome of the command that cut it, with its `entry` and the `positions`.
+        Version → the id of the command that cut it, and the positions there.
     snapshots
         The key of a snapshot that is not retired → the version that it is of.
     outcomes
@@ -50,7 +50,7 @@ class ShardHistory:
         The offset, sequence and digest of the last entry read; None if none was.
     """
 
-    cuts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    cuts: dict[int, tuple[str, dict[str, int]]] = field(default_factory=dict)
     snapshots: dict[str, int] = field(default_factory=dict)
     outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
     configurations: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
@@ -69,8 +69,7 @@ class ShardHistory:
                 self.outcomes.setdefault(outcome["id"], outcome | {"sequence": entry.sequence})
             makes_version = "version" in outcome and outcome["command"] != "alias"
             if outcome["outcome"] == "applied" and makes_version:
-                cut = {"entry": entry.sequence, "positions": entry.end}
-                self.cuts[outcome["version"]] = outcome | cut
+                self.cuts[outcome["version"]] = outcome["id"], entry.end
         for named in entry.published:
             if "version" in named:
                 self.snapshots[named["key"]] = named["version"]
